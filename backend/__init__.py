@@ -1,0 +1,1 @@
+"""Everything of TuneDeck that can be tested without a browser; imports neither streamlit nor torch."""

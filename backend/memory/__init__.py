@@ -1,0 +1,1 @@
+"""Memory: what this machine has, who uses it, what will fit."""

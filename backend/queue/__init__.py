@@ -1,0 +1,1 @@
+"""Jobs that outlive everything: rows in SQLite, a folder each, a supervisor each, one watcher that dispatches."""

@@ -1,0 +1,136 @@
+"""A damaged database is kept aside, and a new one is made from what the job folders prove. Nothing that ran is lost.
+
+Not kept: the order of waiting jobs that somebody changed by hand, and which leases a queued job waited for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from backend.errors import WorkspaceError
+from backend.queue import folder, locks
+from backend.queue.ending import how_it_ended
+from backend.queue.schema import connect
+from backend.queue.store import insert_job
+from backend.workspace import Workspace, read_json, write_json
+
+REPORT = "rebuilt.json"
+
+
+def ensure_sound(workspace: Workspace) -> Path | None:
+    """Check ``state.db``; where it is damaged, set it aside and rebuild. Returns where the damaged one was kept.
+
+    A missing database beside existing job folders is rebuilt too. Two processes that find the damage at once take turns.
+
+    Raises:
+        WorkspaceError: made by a newer TuneDeck; or the folder cannot be written.
+    """
+    with (workspace.run / "rebuild.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        exists = workspace.state_db.exists()
+        if exists and _sound(workspace.state_db):
+            return None
+        kept: Path | None = None
+        if exists:
+            stamp = time.strftime("%Y%m%d-%H%M%S")
+            kept = workspace.root / f"state.db.damaged-{stamp}-{os.urandom(2).hex()}"
+            workspace.state_db.rename(kept)
+            for suffix in ("-wal", "-shm"):
+                side = workspace.state_db.with_name(workspace.state_db.name + suffix)
+                if side.exists():
+                    side.rename(kept.with_name(kept.name + suffix))
+        folders = sorted(p for p in workspace.jobs.iterdir() if p.name.isdigit() and p.is_dir())
+        if exists or folders:
+            count = _rebuild(workspace, folders)
+            write_json(workspace.run / REPORT, {"t": time.time(), "kept": str(kept or ""), "jobs": count})
+        return kept
+
+
+def _sound(path: Path) -> bool:
+    try:
+        db = connect(path)
+    except WorkspaceError:
+        raise
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+            raise  # locked, read-only, full: not damage
+        return False
+    try:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return {"jobs", "leases", "meta"} <= tables and db.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        db.close()
+
+
+def _rebuild(workspace: Workspace, folders: list[Path]) -> int:
+    """Fill a new database beside the old name, then put it in place: readers never see it half full."""
+    building = workspace.root / "state.db.building"
+    for suffix in ("", "-wal", "-shm"):
+        building.with_name(building.name + suffix).unlink(missing_ok=True)
+    db = connect(building)
+    count = 0
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for job_dir in folders:
+            count += _restore(db, job_dir)
+        db.execute("COMMIT")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        db.close()
+    building.replace(workspace.state_db)
+    return count
+
+
+def _restore(db: sqlite3.Connection, job_dir: Path) -> int:
+    job = read_json(job_dir / folder.JOB)
+    if not isinstance(job, dict) or job.get("id") != int(job_dir.name):
+        return 0
+    insert_job(db, job["id"], job)
+    plan = folder.read(job_dir, folder.ATTEMPT) or {}
+    attempt = int(plan.get("attempt", 0))
+    end = folder.read(job_dir, folder.END)
+    state: dict[str, Any] = {"state": "queued"}
+    if end is not None and end.get("attempt") == attempt and "state" in end:
+        state = end
+    elif attempt and locks.held(job_dir / locks.FILE):
+        state = {"state": "running"}
+        db.executemany(
+            "INSERT INTO leases (resource, job_id, amount) VALUES (?, ?, ?)",
+            [(lease["resource"], job["id"], lease["amount"]) for lease in plan.get("leases", [])],
+        )
+    elif attempt:
+        # The watcher settles it: adopts the program if it lives, otherwise takes its result.
+        state = {"state": "running"}
+        if folder.read(job_dir, folder.CHILD, attempt) is None:
+            state = {"state": "starting"}
+        elif folder.read(job_dir, folder.RESULT, attempt) is not None:
+            state = how_it_ended(job_dir, attempt, None, folder.stop_requested(job_dir))
+    db.execute(
+        "UPDATE jobs SET state = ?, attempt = ?, started = ?, ended = ?, elapsed = ?, error = ? WHERE id = ?",
+        (
+            state["state"],
+            attempt,
+            _mtime(job_dir / folder.CHILD),
+            state.get("ended")
+            or (_mtime(job_dir / folder.RESULT) if state["state"] in ("succeeded", "failed") else None),
+            state.get("elapsed", 0.0),
+            json.dumps(state.get("error") or {}),
+            job["id"],
+        ),
+    )
+    return 1
+
+
+def _mtime(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,98 @@
+"""Typed settings: ``TUNEDECK_*`` environment variables over ``settings.json`` in the workspace over defaults.
+
+Secrets are not settings: tokens and keys live in 0600 files under ``secrets/`` (see :mod:`backend.workspace`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from backend.errors import PanelError
+from backend.i18n import N_
+from backend.workspace import Workspace, write_json
+
+CORES = os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Every setting with its unit and default; each can be given as ``TUNEDECK_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNEDECK_", extra="ignore", env_ignore_empty=True)
+
+    language: Literal["auto", "en", "zh_CN"] = Field("auto", description=N_("Language of the panel"))
+    host: str = Field("127.0.0.1", description=N_("Address the panel listens on"))
+    port: int | None = Field(
+        None, ge=1, le=65535, description=N_("Port of the panel; empty means 8501 or the next free one")
+    )
+    allow_remote: bool = Field(False, description=N_("Allow an address other than this machine's loopback"))
+    cpu_slots: int = Field(
+        max(1, CORES // 2), ge=1, le=1024, description=N_("Jobs that may compute on the CPU at once")
+    )
+    grace_int_s: float = Field(10.0, ge=0, description=N_("Seconds a cancelled job has to save and stop"))
+    grace_term_s: float = Field(5.0, ge=0, description=N_("Seconds before a job that ignores a stop is killed"))
+    watcher_idle_s: float = Field(
+        600.0, ge=1, description=N_("Seconds after which the watcher leaves when no panel is open and no job is left")
+    )
+    hf_endpoint: str = Field("", description=N_("Mirror of the Hugging Face hub"))
+
+
+@cache
+def _field_names() -> frozenset[str]:
+    return frozenset(Settings.model_fields)
+
+
+def load(workspace: Workspace) -> Settings:
+    """Settings in force for ``workspace``.
+
+    Raises:
+        PanelError: ``settings_bad`` when a value in the file or the environment is not usable; names every bad field.
+    """
+    saved = _saved(workspace)
+    env = {k[len("TUNEDECK_") :].lower() for k, v in os.environ.items() if k.startswith("TUNEDECK_") and v}
+    try:
+        return Settings(**{k: v for k, v in saved.items() if k in _field_names() and k not in env})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PanelError(
+            "settings_bad",
+            N_("A setting cannot be used: {problems}"),
+            N_("Correct the TUNEDECK_ variable or {path}."),
+            problems=problems,
+            path=str(workspace.settings_file),
+        ) from error
+
+
+def save(workspace: Workspace, **changes: Any) -> Settings:
+    """Store ``changes`` in the workspace's ``settings.json`` after checking them; returns what is now in force."""
+    merged = {**_saved(workspace), **changes}
+    try:
+        Settings(**{k: v for k, v in merged.items() if k in _field_names()})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PanelError("settings_bad", N_("A setting cannot be used: {problems}"), problems=problems) from error
+    write_json(workspace.settings_file, merged)
+    return load(workspace)
+
+
+def _saved(workspace: Workspace) -> dict[str, Any]:
+    path: Path = workspace.settings_file
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise PanelError(
+            "settings_bad",
+            N_("The settings file {path} is not readable JSON: {problem}"),
+            N_("Correct it, or delete it to go back to the defaults."),
+            path=str(path),
+            problem=str(error),
+        ) from error
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,153 @@
+"""Where things lie. One folder holds everything that TuneDeck knows; deleting it forgets everything.
+
+    ~/.tunedeck/               mode 0700; TUNEDECK_WORKSPACE names another one
+    ├── settings.json          what was changed on the Settings page
+    ├── state.db               jobs and leases (SQLite, WAL); can be rebuilt from jobs/
+    ├── chat.db                conversations (SQLite, WAL)
+    ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job
+    ├── models/                what jobs made, and one small JSON per model in the catalogue
+    ├── logs/                  panel.log watcher.log
+    ├── run/                   locks and addresses of the running panel and watcher
+    └── secrets/               mode 0700: token, API keys; every file 0600
+
+Imported by the supervisor, of which one runs per job: standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.errors import WorkspaceError
+from backend.i18n import N_
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: ``jobs`` and ``models`` that are shipped lie here."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one workspace; create it with :func:`open_workspace`."""
+
+    root: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.root / "settings.json"
+
+    @property
+    def state_db(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def chat_db(self) -> Path:
+        return self.root / "chat.db"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    def job_dir(self, job_id: int) -> Path:
+        """The folder of job ``job_id``; it exists from the moment the job has a row."""
+        return self.jobs / f"{job_id:06d}"
+
+
+def default_root() -> Path:
+    """``TUNEDECK_WORKSPACE`` or ``~/.tunedeck``."""
+    named = os.environ.get("TUNEDECK_WORKSPACE")
+    return Path(named).expanduser().absolute() if named else Path.home() / ".tunedeck"
+
+
+def open_workspace(root: Path | str | None = None) -> Workspace:
+    """The workspace at ``root`` (default :func:`default_root`), with its folders made.
+
+    Raises:
+        WorkspaceError: ``workspace_read_only``, ``workspace_full`` or ``workspace_bad`` when it cannot be written.
+    """
+    workspace = Workspace(Path(root).expanduser().absolute() if root is not None else default_root())
+    try:
+        for folder in (workspace.root, workspace.secrets):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (workspace.jobs, workspace.models, workspace.logs, workspace.run):
+            folder.mkdir(exist_ok=True)
+        # A mount can be read-only although the folders exist: only a write tells.
+        with tempfile.TemporaryFile(dir=workspace.run) as probe:
+            probe.write(b"x" * 4096)
+    except OSError as error:
+        raise explain_os_error(error, workspace.root) from error
+    return workspace
+
+
+def explain_os_error(error: OSError, path: Path) -> WorkspaceError:
+    """The :class:`WorkspaceError` for a failed write below ``path``."""
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return WorkspaceError(
+            "workspace_read_only",
+            N_("TuneDeck cannot write to its folder {path}."),
+            N_("Give yourself write permission there, or set TUNEDECK_WORKSPACE to a folder that you own."),
+            path=str(path),
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return WorkspaceError(
+            "workspace_full",
+            N_("The disk that holds {path} is full."),
+            N_("Delete finished jobs or other files there; what is running goes on."),
+            path=str(path),
+        )
+    return WorkspaceError(
+        "workspace_bad",
+        N_("The folder {path} cannot be used: {problem}."),
+        N_("Set TUNEDECK_WORKSPACE to another folder."),
+        path=str(path),
+        problem=error.strerror or str(error),
+    )
+
+
+def write_json(path: Path, data: Any, *, mode: int = 0o600) -> None:
+    """Replace ``path`` by ``data`` as JSON: readers see the old file or the new one, never a half.
+
+    Raises:
+        WorkspaceError: disk full or read-only; the old file is untouched and no temporary file is left.
+    """
+    # Lone surrogates can reach us from a browser or a file name; they have no UTF-8 form.
+    payload = json.dumps(data, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise explain_os_error(error, path.parent) from error
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in ``path``, or None where the file is missing or not whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,1 @@
+"""One program per verb: ``python -m jobs.<verb> spec.json``. Runs without the panel; the only room that loads torch."""

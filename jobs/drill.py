@@ -1,0 +1,86 @@
+"""Count steps, and go wrong on request: ``python -m jobs.drill spec.json``. See :class:`backend.specs.drill.DrillSpec`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from backend.specs.drill import DrillSpec
+from jobs.harness import Job, main
+
+
+def run(job: Job) -> dict[str, Any] | None:
+    """Count; the last step reached is kept in ``checkpoint``, from which a resumed attempt goes on."""
+    spec = job.spec_as(DrillSpec)
+    checkpoint = job.dir / "checkpoint"
+    first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    job.phase("count")
+    for step in range(first, spec.steps):
+        if job.stop_requested:
+            if spec.fault == "slow_save":
+                job.phase("save")
+                time.sleep(spec.step_s * 10)
+            return None
+        if step == spec.fault_step and job.attempt == 1:
+            misbehave(job, spec)
+        wait(job, spec.step_s)
+        temporary = checkpoint.with_suffix(".new")
+        temporary.write_text(str(step + 1))
+        temporary.replace(checkpoint)
+        left = (spec.steps - step - 1) * spec.step_s
+        job.progress("count", step + 1, spec.steps, left, {"value": (step + 1) ** 0.5})
+        print(f"step {step + 1} of {spec.steps}", flush=True)  # noqa: T201 - the log
+    with (job.dir / "counted.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{job.attempt}\n")
+    job.artifact("file", job.dir / "counted.txt", "counted.txt")
+    return {"steps": spec.steps, "note": spec.note, "complete": True}
+
+
+def wait(job: Job, seconds: float) -> None:
+    """Wait, but notice a stop within 50 ms."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not job.stop_requested:
+        time.sleep(min(left, 0.05))
+
+
+def misbehave(job: Job, spec: DrillSpec) -> None:
+    """Do what ``spec.fault`` names."""
+    if spec.fault == "raise":
+        raise RuntimeError("this drill was asked to fail")
+    if spec.fault == "exit":
+        print("leaving without a result", flush=True)  # noqa: T201 - the log
+        os._exit(3)
+    if spec.fault == "ignore_stop":
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_IGN)
+    if spec.fault == "daemonise":
+        # What a badly written engine does: a worker in a session of its own, deaf to SIGTERM, without descriptors.
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import os, signal, time\n"
+                "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                "if os.fork(): os._exit(0)\n"
+                "os.setsid()\n"
+                "if os.fork(): os._exit(0)\n"
+                "os.closerange(0, 256)\n"
+                "time.sleep(3600)",
+            ]
+        ).wait()
+    if spec.fault == "huge_log":
+        line = ("x" * 1023 + "\n").encode()
+        for _ in range(spec.log_mib):
+            sys.stdout.buffer.write(line * 1024)
+        sys.stdout.flush()
+    if spec.fault == "disk_full":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.dir))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("drill", run))

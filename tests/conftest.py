@@ -1,0 +1,50 @@
+"""No test touches the person's own workspace: each gets one of its own, and English whatever the machine speaks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backend import i18n
+from backend.queue.store import Store, open_store
+from backend.workspace import Workspace, open_workspace
+from tests.support.jobs import Queue
+
+
+@pytest.fixture(autouse=True)
+def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in list(os.environ):
+        if name.startswith(("TUNEDECK_", "HF_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TUNEDECK_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    i18n.use("en")
+    yield
+    i18n.use("en")
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    """A fresh workspace."""
+    return open_workspace()
+
+
+@pytest.fixture
+def store(workspace: Workspace) -> Iterator[Store]:
+    """Its store."""
+    opened = open_store(workspace)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(workspace: Workspace, store: Store) -> Iterator[Queue]:
+    """A real queue: its watcher runs as a process; at the end nothing that it started is left."""
+    running = Queue(workspace, store)
+    running.start_watcher()
+    yield running
+    running.end()
