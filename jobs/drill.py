@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +18,13 @@ from jobs.harness import Job, main
 def run(job: Job) -> dict[str, Any] | None:
     """Count; the last step reached is kept in ``checkpoint``, from which a resumed attempt goes on."""
     spec = job.spec_as(DrillSpec)
+    alone = (job.dir / "drill.lock").open("a")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # What no queue may let happen: two attempts of one job at once. The file is the proof.
+        (job.dir / "overlap").touch()
+        raise RuntimeError("another attempt of this job is still running") from None
     checkpoint = job.dir / "checkpoint"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
     job.phase("count")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -25,15 +26,36 @@ QUIET_S = 600.0
 ORPHAN_TERM_S = 2.0
 
 
-def tick(store: Store, runner: Runner) -> None:
+@dataclass
+class Silence:
+    """Since when each live job has been silent, by a clock that does not jump: job -> (what was seen, monotonic s)."""
+
+    seen: dict[int, tuple[tuple[int, int], float]] = field(default_factory=dict)
+
+    def seconds(self, job_id: int, signature: tuple[int, int]) -> float:
+        """Seconds for which ``signature`` (sizes of the log and the events) has not changed."""
+        before = self.seen.get(job_id)
+        now = time.monotonic()
+        if before is None or before[0] != signature:
+            self.seen[job_id] = (signature, now)
+            return 0.0
+        return now - before[1]
+
+
+def tick(store: Store, runner: Runner, silence: Silence) -> None:
     """Check every live job once."""
-    for row in store.live():
+    live = store.live()
+    for gone in silence.seen.keys() - {row.id for row in live}:
+        del silence.seen[gone]
+    for row in live:
         if not store.job_dir(row.id).is_dir():
             lifecycle.apply_end(store, row.id, row.attempt, {"state": "lost", "error": _folder_gone(row)})
             continue
         lock = locks.acquire(store.job_dir(row.id) / locks.FILE)
         if lock is None:
-            lifecycle.note_health(store, row.id, health(store, row))
+            now = health(store, row, silence)
+            if now != row.health:
+                lifecycle.note_health(store, row.id, now)
             continue
         try:
             current = store.get(row.id)
@@ -72,7 +94,7 @@ def _settle(store: Store, runner: Runner, row: JobRow, lock: int) -> None:
     lifecycle.finish(store, row.id, row.attempt, ended)
 
 
-def health(store: Store, row: JobRow) -> str:
+def health(store: Store, row: JobRow, silence: Silence) -> str:
     """``"stopped"`` where the program is suspended, ``"quiet"`` where it said nothing for ten minutes, else ``""``."""
     job_dir = store.job_dir(row.id)
     child = folder.read(job_dir, folder.CHILD, row.attempt)
@@ -86,15 +108,15 @@ def health(store: Store, row: JobRow) -> str:
         return ""
     if row.service:
         return ""
-    newest = max(_mtime(job_dir / "events.jsonl"), _mtime(folder.log_file(job_dir, row.attempt)))
-    return "quiet" if newest and time.time() - newest > QUIET_S else ""
+    signature = (_size(job_dir / "events.jsonl"), _size(folder.log_file(job_dir, row.attempt)))
+    return "quiet" if silence.seconds(row.id, signature) > QUIET_S else ""
 
 
-def _mtime(path: Path) -> float:
+def _size(path: Path) -> int:
     try:
-        return path.stat().st_mtime
+        return path.stat().st_size
     except FileNotFoundError:
-        return 0.0
+        return 0
 
 
 def _folder_gone(row: JobRow) -> dict[str, object]:

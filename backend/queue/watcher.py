@@ -82,6 +82,7 @@ class Watcher:
         self.workspace, self.store, self.runner = workspace, store, runner
         self.version = code_version()
         self.seen = -1
+        self.silence = reconcile.Silence()
         self.idle_since = time.monotonic()
         self.stopping = False
         self.last_problem = ""
@@ -95,7 +96,7 @@ class Watcher:
                 self.runner.reap()
                 reconcile_now = now >= next_reconcile
                 if reconcile_now:
-                    reconcile.tick(self.store, self.runner)
+                    reconcile.tick(self.store, self.runner, self.silence)
                     next_reconcile = now + RECONCILE_S
                 version = self.store.version()
                 if version != self.seen or reconcile_now:
@@ -114,6 +115,8 @@ class Watcher:
             time.sleep(min(TICK_S, max(0.0, next_tick - time.monotonic()) or TICK_S))
 
     def _dispatch(self) -> None:
+        if not self.store.queue(limit=1):
+            return
         settings = settings_module.load(self.workspace)
         started = dispatch.tick(
             self.store,

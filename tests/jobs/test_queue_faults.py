@@ -278,7 +278,7 @@ def test_a_dispatcher_killed_between_lease_and_start_leaves_a_job_that_starts_ag
         dispatch.tick(queue.store, Dies(), list, cpu_slots=2, grace_int_s=1, grace_term_s=1)  # type: ignore[arg-type]
     assert queue.store.get(job.id).state == "starting"
     assert queue.leases() == [("cpu", job.id)]
-    reconcile.tick(queue.store, Dies())  # type: ignore[arg-type]
+    reconcile.tick(queue.store, Dies(), reconcile.Silence())  # type: ignore[arg-type]
     assert queue.store.get(job.id).state == "queued"
     assert queue.leases() == []
     queue.start_watcher()
@@ -359,6 +359,41 @@ def test_jobs_started_by_the_watcher_survive_a_hangup_of_its_session(queue: Queu
     os.killpg(queue.watcher.pid, signal.SIGHUP)
     queue.watcher.wait(10)
     assert queue.reach(job.id, "succeeded").attempt == 1
+
+
+CLOCK = """
+import os, time
+_real = time.time
+def _shifted():
+    with open(os.environ["TEST_CLOCK"]) as file:
+        return _real() + float(file.read() or 0)
+time.time = _shifted
+"""
+
+
+@pytest.mark.parametrize("jump", [3 * 86400, -3 * 86400])
+def test_a_clock_that_jumps_harms_no_job(queue: Queue, tmp_path: Path, jump: int) -> None:
+    """Watcher, supervisor and program all see the wall clock jump in mid-run."""
+    queue.kill_watcher()
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    queue.start_watcher(PYTHONPATH=str(tmp_path), TEST_CLOCK=str(clock))
+    job = queue.drill(steps=60)
+    queue.step(job.id, 5)
+    clock.write_text(str(jump))
+    queue.step(job.id, 15)
+    assert queue.store.get(job.id).health == ""
+    done = queue.reach(job.id, "succeeded")
+    assert done.attempt == 1
+    assert done.ended is not None
+    assert done.started is not None
+    assert abs(done.ended - done.started) > 86400, "the wall clock did jump for them"
+    assert 0 < done.elapsed < 600, "the duration did not"
+    later = queue.drill(steps=60)
+    queue.step(later.id, 2)
+    queue.store.cancel(later.id)
+    queue.reach(later.id, "cancelled")
 
 
 def test_event_writer_starts_on_a_fresh_line_after_a_torn_one(tmp_path: Path) -> None:
