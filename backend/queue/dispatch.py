@@ -10,9 +10,8 @@ import os
 import secrets
 from collections.abc import Callable
 
-from backend.memory.gpus import Gpu
 from backend.queue import folder, lifecycle, locks
-from backend.queue.resources import plan
+from backend.queue.resources import Card, plan
 from backend.queue.rows import LIVE, JobRow
 from backend.queue.runner import Runner
 from backend.queue.store import LIVE_ROWS, Store
@@ -24,7 +23,7 @@ MOST_AT_ONCE = 64
 def tick(
     store: Store,
     runner: Runner,
-    gpus: Callable[[], list[Gpu]],
+    gpus: Callable[[], list[Card]],
     *,
     cpu_slots: int,
     grace_int_s: float,
@@ -54,7 +53,7 @@ def tick(
 
 
 def _lease(
-    store: Store, locked: dict[int, int], inventory: list[Gpu], cpu_slots: int, grace: dict[str, float]
+    store: Store, locked: dict[int, int], inventory: list[Card], cpu_slots: int, grace: dict[str, float]
 ) -> list[JobRow]:
     """Decide again inside the transaction, among the jobs whose lock we hold, and take what was decided."""
     if not locked:

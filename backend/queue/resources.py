@@ -12,11 +12,32 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from backend.memory.gpus import Gpu
+from backend.memory import machine
 from backend.queue.rows import JobRow
 
+MIB = 1 << 20
 PORTS = range(23400, 24000)
 Lease = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU that can be leased; memory in MiB, ``free_mib`` as of now, neighbours' use included."""
+
+    index: int
+    uuid: str
+    total_mib: int
+    free_mib: int
+
+
+def cards() -> list[Card]:
+    """The GPUs that answer now. One that cannot say its memory or name (lost, or N/A) is not given to anybody."""
+    found, _problem = machine.gpus()
+    return [
+        Card(gpu.index, gpu.uuid, gpu.total // MIB, gpu.free // MIB)
+        for gpu in found
+        if gpu.uuid and gpu.total is not None and gpu.free is not None
+    ]
 
 
 @dataclass
@@ -41,7 +62,7 @@ def port_is_free(port: int) -> bool:
 def plan(
     queued: list[JobRow],
     live: list[JobRow],
-    gpus: list[Gpu],
+    gpus: list[Card],
     cpu_slots: int,
     port_free: Callable[[int], bool] = port_is_free,
 ) -> Plan:
@@ -110,7 +131,7 @@ def _cpu(
 def _gpu(
     row: JobRow,
     given: list[tuple[int, Lease]],
-    gpus: list[Gpu],
+    gpus: list[Card],
     holders: dict[int, JobRow],
     first_waiting: dict[str, int],
     leases: list[Lease],
@@ -141,7 +162,7 @@ def _gpu(
         busy = next(g for g in gpus if users[g.uuid])
         return _wait("gpu_leased", gpu=busy.index, **_holder(users[busy.uuid][0][0], holders))
 
-    def room(gpu: Gpu) -> int:
+    def room(gpu: Card) -> int:
         """Neither more than the card has left over its leases, nor more than is free on it now."""
         return min(gpu.total_mib - sum(lease["amount"] for _, lease in users[gpu.uuid]), gpu.free_mib)
 

@@ -21,8 +21,8 @@ from types import FrameType
 
 from backend import settings as settings_module
 from backend.errors import PanelError
-from backend.memory.gpus import gpus
 from backend.queue import dispatch, locks, reconcile
+from backend.queue.resources import cards
 from backend.queue.rows import LIVE
 from backend.queue.runner import LocalRunner, Runner
 from backend.queue.store import Store, open_store
@@ -121,7 +121,7 @@ class Watcher:
         started = dispatch.tick(
             self.store,
             self.runner,
-            gpus,
+            cards,
             cpu_slots=settings.cpu_slots,
             grace_int_s=settings.grace_int_s,
             grace_term_s=settings.grace_term_s,

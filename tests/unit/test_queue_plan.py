@@ -8,11 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.memory.gpus import Gpu
-from backend.queue.resources import PORTS, plan
+from backend.queue.resources import PORTS, Card, plan
 from backend.queue.rows import JobRow
 
-CARDS = [Gpu(0, "GPU-a", "card", 80_000, 78_000), Gpu(1, "GPU-b", "card", 80_000, 30_000)]
+CARDS = [Card(0, "GPU-a", 80_000, 78_000), Card(1, "GPU-b", 80_000, 30_000)]
 
 
 def job(job_id: int, leases: list[dict[str, Any]] | None = None, title: str = "", **need: int) -> JobRow:

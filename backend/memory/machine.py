@@ -1,0 +1,172 @@
+"""What this machine is and what it has left: cores, memory, GPUs, disk. One frozen snapshot per call.
+
+Cores and memory are those that this process may use: a container's limits count, not the host's. What a driver cannot
+tell (``N/A`` in nvidia-smi) is None here: a value like any other, never an exception. Bytes throughout; no torch.
+
+Sources: NVML API reference (nvmlDeviceGetMemoryInfo), kernel docs cgroup-v2 (memory.max, memory.current, cpu.max).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+CGROUP = Path("/sys/fs/cgroup")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU. index: NVML's; uuid: stable across restarts; total, free: bytes; load: 0 to 1 over the last second."""
+
+    index: int
+    uuid: str
+    name: str
+    total: int | None
+    free: int | None
+    load: float | None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """host: its name. cores: that may be used, maybe a fraction rounded up. ram, disk: bytes. gpus: may be empty.
+
+    gpu_problem: why the driver could not be asked although it is installed; empty where all is well or there is none.
+    """
+
+    host: str
+    cores: int
+    ram_total: int
+    ram_free: int
+    disk_total: int | None
+    disk_free: int | None
+    gpus: tuple[Gpu, ...] = ()
+    gpu_problem: str = ""
+
+
+def snapshot(folder: Path | None = None) -> Machine:
+    """The machine now; ``folder`` names the disk to look at (default: none). Takes about a millisecond."""
+    total, free = ram()
+    disk_total, disk_free = _disk(folder)
+    found, problem = gpus()
+    return Machine(
+        host=socket.gethostname(),
+        cores=cores(),
+        ram_total=total,
+        ram_free=free,
+        disk_total=disk_total,
+        disk_free=disk_free,
+        gpus=found,
+        gpu_problem=problem,
+    )
+
+
+def cores(groups: Sequence[Path] | None = None) -> int:
+    """Cores that this process may use: affinity, and the tightest share of its control groups, rounded up."""
+    allowed = len(os.sched_getaffinity(0))
+    for group in _groups() if groups is None else groups:
+        quota, _, period = _first_line(group / "cpu.max").partition(" ")
+        if quota.isdigit() and period.isdigit() and int(period):
+            allowed = min(allowed, max(1, math.ceil(int(quota) / int(period))))
+    return allowed
+
+
+def ram(groups: Sequence[Path] | None = None) -> tuple[int, int]:
+    """(total, free) bytes of memory; free counts what the kernel gives back at once (caches)."""
+    whole = psutil.virtual_memory()
+    total, free = whole.total, whole.available
+    for group in _groups() if groups is None else groups:
+        limit, used = _first_line(group / "memory.max"), _first_line(group / "memory.current")
+        if not limit.isdigit() or not used.isdigit():
+            continue
+        # Cached files count as used by the group although they are given back under pressure.
+        stat = group / "memory.stat"
+        taken = max(0, int(used) - _statistic(stat, "inactive_file") - _statistic(stat, "active_file"))
+        total, free = min(total, int(limit)), min(free, max(0, int(limit) - taken))
+    return total, free
+
+
+def gpus() -> tuple[tuple[Gpu, ...], str]:
+    """All GPUs that the driver shows, and why it could not be asked. No driver is not a problem: then there is none."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+        return (), ""
+    except pynvml.NVMLError as error:
+        return (), str(error)
+    try:
+        count = int(pynvml.nvmlDeviceGetCount())
+        return tuple(_gpu(pynvml, index) for index in range(count)), ""
+    except pynvml.NVMLError as error:
+        return (), str(error)
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(nvml: Any, index: int) -> Gpu:
+    handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    if handle is None:  # a card that fell off the bus still has its place in the list
+        return Gpu(index, "", "", None, None, None)
+    memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    load = _ask(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    return Gpu(
+        index=index,
+        uuid=_ask(nvml, lambda: _text(nvml.nvmlDeviceGetUUID(handle))) or "",
+        name=_ask(nvml, lambda: _text(nvml.nvmlDeviceGetName(handle))) or "",
+        total=int(memory.total) if memory is not None else None,
+        free=int(memory.free) if memory is not None else None,
+        load=load / 100 if load is not None else None,
+    )
+
+
+def _ask(nvml: Any, question: Callable[[], T]) -> T | None:
+    try:
+        return question()
+    except nvml.NVMLError:
+        return None
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _groups() -> list[Path]:
+    """This process's control group (v2) and those around it; in a container the root is its own."""
+    own = next((line[3:] for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")), "/")
+    group = CGROUP / own.lstrip("/")
+    return [g for g in (group, *group.parents) if g == CGROUP or CGROUP in g.parents]
+
+
+def _disk(folder: Path | None) -> tuple[int | None, int | None]:
+    if folder is None:
+        return None, None
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None, None
+    return usage.total, usage.free
+
+
+def _first_line(file: Path) -> str:
+    return next(iter(_lines(file)), "").strip()
+
+
+def _statistic(file: Path, name: str) -> int:
+    return next((int(line.split()[1]) for line in _lines(file) if line.startswith(name + " ")), 0)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:  # no cgroup v2 here, or none that we may read
+        return []
