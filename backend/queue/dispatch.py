@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 from backend.queue import folder, lifecycle, locks
 from backend.queue.resources import Card, plan
@@ -77,6 +78,7 @@ def _lease(
                     "cookie": f"{job_id}.{attempt}.{secrets.token_hex(12)}",
                     "boot": folder.boot_id(),
                     **grace,
+                    **_own_grace(job_dir),
                 },
             )
             db.execute(
@@ -90,3 +92,9 @@ def _lease(
             )
             starts.append(store.row(db, job_id))
         return starts
+
+
+def _own_grace(job_dir: Path) -> dict[str, float]:
+    """The time to save that this kind of job asks for, where it asks for one."""
+    wanted = (folder.read(job_dir, folder.JOB) or {}).get("grace_int_s")
+    return {} if wanted is None else {"grace_int_s": float(wanted)}

@@ -134,6 +134,7 @@ class Store:
                 "auto_resumes": spec.auto_resume,
                 "resources": spec.resources().model_dump(),
                 "submit_key": submit_key,
+                "grace_int_s": spec.grace_int_s,
             }
             job_id, job_dir = self._new_folder(db)
             try:

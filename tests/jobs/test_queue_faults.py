@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -142,6 +143,19 @@ def test_a_cancelled_program_may_save_first_and_is_then_cancelled_not_failed(que
     queue.store.cancel(job.id)
     queue.reach(job.id, "cancelled")
     assert "[save]" in folder.log_file(queue.store.job_dir(job.id), 1).read_text()
+
+
+def test_a_cancel_at_any_moment_of_the_start_ends_cancelled_or_done_and_leaves_nothing(queue: Queue) -> None:
+    pause = threading.Event()
+    jobs = []
+    for moment in range(16):
+        jobs.append(queue.drill(steps=200, cpu=0))
+        pause.wait(moment * 0.025)
+        queue.store.cancel(jobs[-1].id)
+    for job in jobs:
+        queue.reach(job.id, "cancelled")
+    assert queue.leases() == []
+    assert [p for job in jobs for p in queue.processes(job.id)] == []
 
 
 def test_a_suspended_program_is_shown_as_stopped_and_can_still_be_cancelled(queue: Queue) -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ConflictError, NotFoundError, PanelError, SpecError, WorkspaceError
-from backend.queue import folder, locks
+from backend.queue import dispatch, folder, locks
 from backend.queue.rebuild import ensure_sound
 from backend.queue.schema import MIGRATIONS
 from backend.queue.store import Store, open_store
+from backend.specs.serve import ServeSpec
 from backend.workspace import Workspace, open_workspace, write_json
 
 
@@ -93,6 +94,25 @@ def test_reordering_the_queue(store: Store) -> None:
     store.cancel(a)
     with pytest.raises(ConflictError, match="is not waiting any more"):
         store.move(a, c)
+
+
+def test_a_kind_that_asks_for_time_to_save_gets_it_and_others_get_the_setting(store: Store) -> None:
+    class Nobody:
+        """A runner that starts nothing: the plan is in the folder before."""
+
+        def start(self, *_args: object) -> None:
+            return
+
+        adopt = start
+
+        def reap(self) -> None:
+            return
+
+    drill, serve = store.submit("drill", {}), store.submit("serve", {"model": "starter"})
+    started = dispatch.tick(store, Nobody(), list, cpu_slots=2, grace_int_s=3, grace_term_s=1)
+    assert started == [drill.id, serve.id]
+    graces = [(folder.read(store.job_dir(n), folder.ATTEMPT) or {})["grace_int_s"] for n in started]
+    assert graces == [3, ServeSpec.grace_int_s]
 
 
 def test_only_jobs_that_ended_badly_can_be_resumed(store: Store) -> None:
