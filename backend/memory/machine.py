@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
 T = TypeVar("T")
+
+_nvml_lock = threading.Lock()
+_nvml_open = False
 
 
 @dataclass(frozen=True)
@@ -95,22 +99,27 @@ def ram(groups: Sequence[Path] | None = None) -> tuple[int, int]:
 
 
 def gpus() -> tuple[tuple[Gpu, ...], str]:
-    """All GPUs that the driver shows, and why it could not be asked. No driver is not a problem: then there is none."""
+    """All GPUs that the driver shows, and why it could not be asked. No driver is not a problem: then there is none.
+
+    The driver's library stays open between calls (opening it can take a second), and is opened anew after an error.
+    """
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
-        return (), ""
-    except pynvml.NVMLError as error:
-        return (), str(error)
-    try:
-        count = int(pynvml.nvmlDeviceGetCount())
-        return tuple(_gpu(pynvml, index) for index in range(count)), ""
-    except pynvml.NVMLError as error:
-        return (), str(error)
-    finally:
-        pynvml.nvmlShutdown()
+    global _nvml_open
+    with _nvml_lock:
+        try:
+            if not _nvml_open:
+                pynvml.nvmlInit()
+                _nvml_open = True
+            count = int(pynvml.nvmlDeviceGetCount())
+            return tuple(_gpu(pynvml, index) for index in range(count)), ""
+        except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+            return (), ""
+        except pynvml.NVMLError as error:
+            if _nvml_open:
+                _nvml_open = False
+                _ask(pynvml, pynvml.nvmlShutdown)
+            return (), str(error)
 
 
 def _gpu(nvml: Any, index: int) -> Gpu:

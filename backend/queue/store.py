@@ -206,7 +206,9 @@ class Store:
         params: builtins.list[Any] = []
         if states is not None:
             wanted = tuple(states)
-            terms.append(f"state IN ({','.join('?' * len(wanted))})")
+            # Few jobs wait or live, many have ended: for those SQLite walks the ids ("+" hides the index) and sorts nothing.
+            few = set(wanted) <= {"queued", *LIVE}
+            terms.append(f"{'' if few else '+'}state IN ({','.join('?' * len(wanted))})")
             params += wanted
         if verb:
             terms.append("verb = ?")

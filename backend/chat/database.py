@@ -1,0 +1,171 @@
+"""``chat.db`` opened: transactions, and what to do when the file is damaged or was replaced.
+
+A damaged file is never deleted: it is put beside, a new one is made, and a notice in it says so until a person has
+read it. A file of a newer TuneDeck is refused and left as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backend.chat.schema import MIGRATIONS
+from backend.errors import PanelError, WorkspaceError, explain_sql_error
+from backend.i18n import N_
+from backend.queue.schema import migrate
+from backend.workspace import Workspace, explain_os_error
+
+BUSY_TIMEOUT_S = 15.0
+NOTICE = "notice"
+"""Key in ``meta`` of what a person must be told about this file (:meth:`PanelError.to_dict`)."""
+
+
+class Database:
+    """One connection to ``chat.db``, shared by all threads of the process, one at a time.
+
+    Raises:
+        WorkspaceError: written by a newer TuneDeck, read-only, full, or locked. Every method may raise it.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._inode = 0
+        with self.read():
+            pass
+
+    def close(self) -> None:
+        with self._lock:
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The connection, with SQLite's errors in words."""
+        path = self.workspace.chat_db
+        with self._lock:
+            try:
+                yield self._connection(path)
+            except sqlite3.DatabaseError as error:
+                raise explain_sql_error(error, path) from error
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of it or nothing."""
+        with self.read() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def notice(self) -> PanelError | None:
+        """What happened to the file, until :meth:`dismiss_notice`."""
+        with self.read() as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (NOTICE,)).fetchone()
+        return PanelError.from_dict(json.loads(row["value"])) if row else None
+
+    def dismiss_notice(self) -> None:
+        with self.write() as db:
+            db.execute("DELETE FROM meta WHERE key = ?", (NOTICE,))
+
+    def owner_lock(self, owner: str) -> Path:
+        """The file that the panel ``owner`` holds locked while it lives."""
+        return self.workspace.run / f"chat-{owner}.lock"
+
+    def _connection(self, path: Path) -> sqlite3.Connection:
+        seen = path.stat().st_ino if path.exists() else 0
+        # Another panel may have put a damaged file aside: go on with the one that has its name now.
+        if self._db is None or seen != self._inode:
+            self.close()
+            try:
+                self._db = open_database(path)
+            except OSError as error:
+                raise explain_os_error(error, path.parent) from error
+            self._inode = path.stat().st_ino
+        return self._db
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode, usable from any thread (one at a time), migrated to the newest version.
+
+    A damaged file is renamed to ``chat.db.damaged-<time>`` and replaced by an empty database that holds a notice.
+
+    Raises:
+        WorkspaceError: ``workspace_newer``.
+        sqlite3.DatabaseError: the folder is read-only or the disk is full.
+    """
+    with _one_at_a_time(path):
+        try:
+            return _connect(path)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise
+        kept = _put_beside(path)
+        db = _connect(path)
+        notice = WorkspaceError(
+            "chat_damaged",
+            N_("The file with your conversations was damaged. It was kept as {path}, and an empty one was made."),
+            N_("Earlier conversations are not shown. If they matter, give that file to someone who knows SQLite."),
+            path=str(kept),
+        )
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (NOTICE, json.dumps(notice.to_dict())))
+        return db
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA journal_mode = WAL")
+        # What was said survives the end of any process; a power cut may cost the last second, never the file.
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA foreign_keys = ON")
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(f"malformed: {verdict}")
+        migrate(db, path, MIGRATIONS)
+    except BaseException:
+        db.close()
+        raise
+    path.chmod(0o600)
+    return db
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    text = str(error)
+    return "malformed" in text or "not a database" in text or "file is encrypted" in text
+
+
+def _put_beside(path: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    kept = path.with_name(f"{path.name}.damaged-{stamp}-{os.urandom(2).hex()}")
+    path.rename(kept)
+    for suffix in ("-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(kept.with_name(kept.name + suffix))
+    return kept
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Two panels that find the same damage must not each put the other's new file aside."""
+    fd = os.open(path.with_name(f".{path.name}.open"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

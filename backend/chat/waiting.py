@@ -1,0 +1,91 @@
+"""From a model's name to a server that can answer: the one that runs, or one that is started now and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from backend.errors import NotFoundError, PanelError, ServerError
+from backend.i18n import N_
+from backend.queue.rows import JobRow
+from backend.queue.store import Store
+from backend.servers import Server, pick, running_servers
+from backend.workspace import Workspace
+
+POLL_S = 0.25
+
+
+def find_server(store: Store, model: str) -> Server | None:
+    """The newest server that answers to ``model`` now, or None."""
+    try:
+        return pick(running_servers(store), model)
+    except ServerError:
+        return None
+
+
+def start_server(store: Store, workspace: Workspace, model: str) -> JobRow:
+    """The job that serves ``model``, started if there is none, and somebody there to run it.
+
+    Raises:
+        NotFoundError, ModelError, SpecError: the model cannot be served.
+    """
+    from backend.engines import serving
+    from backend.queue import watcher
+
+    row = serving.start(store, workspace, model)
+    watcher.ensure_running(workspace)
+    return row
+
+
+async def await_server(
+    store: Store,
+    workspace: Workspace,
+    model: str,
+    *,
+    start: bool = True,
+    on_job: Callable[[JobRow], None] = lambda row: None,
+) -> Server:
+    """A server for ``model`` that is ready; started and waited for, however long it queues and loads.
+
+    Args:
+        start: start it when it does not run; else that is an error.
+        on_job: called with the job's row while it is waited for.
+
+    Raises:
+        ServerError: ``model_not_running`` (and ``start`` is off), ``model_not_started`` (its job ended instead).
+        NotFoundError, ModelError: there is no such model, or it cannot be served.
+    """
+    server = await asyncio.to_thread(find_server, store, model)
+    if server is not None:
+        return server
+    if not start:
+        return pick(await asyncio.to_thread(running_servers, store), model)
+    row = await asyncio.to_thread(start_server, store, workspace, model)
+    while True:
+        on_job(row)
+        server = await asyncio.to_thread(find_server, store, model)
+        if server is not None:
+            return server
+        if row.state in ("failed", "cancelled") or (row.state == "lost" and not row.auto_resumes):
+            raise _not_started(row, model)
+        await asyncio.sleep(POLL_S)
+        try:
+            row = await asyncio.to_thread(store.get, row.id)
+        except NotFoundError as error:
+            raise _not_started(row, model) from error
+
+
+def _not_started(row: JobRow, model: str) -> ServerError:
+    reason = PanelError.from_dict(row.error) if row.error else None
+    if reason is None:
+        return ServerError(
+            "model_not_started",
+            N_("'{model}' was stopped before it could answer."),
+            N_("Start it again; your message is kept."),
+            model=model,
+            job=row.id,
+        )
+    # The job's own sentence says more than anything we could add; it is stored untranslated, with its parameters.
+    return ServerError(
+        "model_not_started", reason.message, reason.hint, **{"model": model, **reason.params, "job": row.id}
+    )

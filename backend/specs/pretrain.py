@@ -1,0 +1,54 @@
+"""Spec of ``pretrain``: train a small language model from nothing on the generated bilingual corpus."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from backend.specs.base import Spec
+
+
+class PretrainSpec(Spec):
+    """How the starter model is made; the defaults make the one that is shipped.
+
+    The learning rate rises over ``warmup_steps``, stays, and falls to zero over the last ``decay_steps``. A run that was
+    stopped before its decay began may be resumed with another number of ``steps``.
+    """
+
+    verb: ClassVar[str] = "pretrain"
+    auto_resume: ClassVar[int] = 3
+    grace_int_s: ClassVar[float | None] = 60
+
+    output: str = Field("", description="Folder for the model; empty: 'model' in the job's folder")
+    size: Literal["tiny", "starter", "large"] = Field(
+        "starter", description="Size of the model: 0.2, 5 or 13 million parameters"
+    )
+    seed: int = Field(1, ge=0, description="Seed of weights and data")
+    steps: int = Field(1200, ge=1, le=10_000_000, description="Training steps")
+    batch_tokens: int = Field(4096, ge=256, le=1 << 20, description="Tokens per step")
+    micro_batches: int = Field(2, ge=1, le=64, description="Parts in which a step is computed")
+    lr: float = Field(0.02, gt=0, le=1, description="Learning rate of the matrices (Muon)")
+    embedding_lr: float = Field(0.003, gt=0, le=1, description="Learning rate of embeddings and norms (AdamW)")
+    weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay")
+    warmup_steps: int = Field(50, ge=0, description="Steps over which the learning rate rises")
+    decay_steps: int = Field(272, ge=0, description="Last steps, over which the learning rate falls to zero")
+    prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of the loss on what people say; answers weigh 1")
+    tokenizer: str = Field("", description="Folder of a tokenizer to use; empty: a new one is learned from the corpus")
+    tokenizer_dialogues: int = Field(
+        30_000, ge=100, le=1_000_000, description="Dialogues from which a new tokenizer is learned"
+    )
+    save_every: int = Field(100, ge=1, description="Steps between checkpoints")
+    resume: str = Field(
+        "", description="Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
+    )
+    threads: int = Field(1, ge=1, le=256, description="CPU threads")
+
+    @model_validator(mode="after")
+    def _fits(self) -> PretrainSpec:
+        if self.warmup_steps + self.decay_steps > self.steps:
+            raise ValueError("warmup_steps and decay_steps together must not exceed steps")
+        return self
+
+    def default_title(self) -> str:
+        return f"pretrain {self.size}"

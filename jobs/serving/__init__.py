@@ -1,0 +1,16 @@
+"""The model server: an OpenAI-shaped HTTP face (:mod:`app`) over the generation loops of transformers (:mod:`generation`).
+
+plan.py        what to serve, handed from the job to the engine's process
+engine.py      that process: load, listen, leave when asked or when the job is gone
+loading.py     tokenizer and weights into memory
+generation.py  prompts to tokens, tokens to pieces of text and tool calls
+batching.py    the same, several answers at once
+parsing.py     tool calls told from text, never losing what the model wrote
+requests.py    what a client may ask
+replies.py     what it is answered
+cutting.py     stop strings
+api_errors.py  errors in OpenAI's shape
+app.py         routes, key, counters
+child.py       the engine's process as the job sees it
+watch.py       health, restarts, idle shutdown
+"""

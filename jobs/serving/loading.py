@@ -1,0 +1,72 @@
+"""Tokenizer and weights into memory, as the plan says; and how many threads pay on this machine, found by trying."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from jobs.serving.plan import Plan
+
+# A thread more must bring this much, or it is left to others.
+WORTH = 1.15
+
+
+def load(plan: Plan) -> tuple[Any, Any]:
+    """(model, tokenizer), ready to generate. Nothing is fetched and no code from the model's folder runs."""
+    import torch
+    import transformers
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(plan.model, **local)
+    config = AutoConfig.from_pretrained(plan.model, **local)
+    # A model that also sees is not among the "causal" ones; its own class still writes text.
+    named = (config.architectures or [""])[0]
+    cls = AutoModelForCausalLM if named.endswith("ForCausalLM") else getattr(transformers, named, AutoModelForCausalLM)
+    dtype = "auto" if plan.dtype == "auto" else getattr(torch, plan.dtype)
+    model = cls.from_pretrained(plan.model, dtype=dtype, use_safetensors=True, **local)
+    if plan.device != "cpu":
+        model = model.to(plan.device)
+    model = model.eval()
+    torch.set_num_threads(plan.threads or choose_threads(model, (os.cpu_count() or 1) // 2))
+    return model, tokenizer
+
+
+def choose_threads(model: Any, most: int) -> int:
+    """The fewest of 1, 2, 4 … ``most`` threads that decode well, tried on this model, on the machine as it is now. At
+    most half of the cores: a server is one of several things that run here."""
+    import torch
+
+    if model.device.type != "cpu":
+        return 1
+    best, best_s = 1, 0.0
+    count = 1
+    while count <= max(1, most):
+        torch.set_num_threads(count)
+        seconds = _token_seconds(model)
+        if count > 1 and seconds * WORTH > best_s:
+            break
+        best, best_s = count, seconds
+        if count > 1 or most > 1:
+            print(f"{count} threads: {1000 * seconds:.1f} ms a token", flush=True)  # noqa: T201 - the job's log
+        count *= 2
+    return best
+
+
+def _token_seconds(model: Any) -> float:
+    """Seconds for one token of one answer: the shortest of a few tries, at most two seconds of them."""
+    import torch
+
+    token = torch.tensor([[0]])
+    tries: list[float] = []
+    began = time.perf_counter()
+    with torch.inference_mode():
+        while len(tries) < 8 and time.perf_counter() - began < 2.0:
+            start = time.perf_counter()
+            model(token, use_cache=False)
+            tries.append(time.perf_counter() - start)
+    # The first one also allocates.
+    return min(tries[1:] or tries)

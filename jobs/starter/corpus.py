@@ -1,0 +1,103 @@
+"""The corpus: one table of skills, and an endless seeded stream of dialogues drawn from it.
+
+Dialogue ``i`` of the stream depends on the seed and on ``i`` alone, so nothing has to be stored: a run that is resumed, or
+made again elsewhere, sees the same data in the same order.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from jobs.starter import choice, context, facts, persona, small_talk, tools, unknown
+from jobs.starter.dialogue import Dialogue, Exchange, Lang, single
+
+Make = Callable[[random.Random, Lang, bool], Dialogue]
+Say = Callable[[random.Random, Lang, bool], Exchange]
+
+
+@dataclass(frozen=True)
+class Skill:
+    """One row of the table: share of the corpus, what it teaches, and who makes its dialogues."""
+
+    name: str
+    share: float
+    teaches: str
+    say: Say | None = None
+    make: Make | None = None
+
+    def dialogue(self, rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+        """A dialogue of this skill alone."""
+        if self.make is not None:
+            return self.make(rng, lang, held)
+        assert self.say is not None
+        return single(self.say(rng, lang, held))
+
+
+def _greeting(rng: random.Random, lang: Lang, held: bool) -> Exchange:
+    return small_talk.exchange(rng, lang, held, names=(*small_talk.GREETINGS[:1] * 4, *small_talk.GREETINGS))
+
+
+def _identity(rng: random.Random, lang: Lang, held: bool) -> Exchange:
+    return small_talk.exchange(rng, lang, held, names=("name", "name", *small_talk.IDENTITY))
+
+
+SKILLS = (
+    Skill("greetings", 0.08, "answers a greeting, at any time of day", say=_greeting),
+    Skill("identity", 0.09, "says who it is, who made it, and that it is no person", say=_identity),
+    Skill("small talk", 0.12, "thanks, goodbyes, help, jokes, praise, moods", say=small_talk.exchange),
+    Skill("introductions", 0.02, "is told a name, a place, a liking", say=context.introduction),
+    Skill("facts", 0.37, "about 900 facts in each language, in about ten wordings each", say=facts.exchange),
+    Skill(
+        "does not know",
+        0.115,
+        "says so, in one sentence, also for noise, code and other languages",
+        say=unknown.exchange,
+    ),
+    Skill("repeats", 0.04, "says a word, a name, a number again", say=context.echo),
+    Skill("remembers", 0.055, "what it was told some turns ago", make=context.memory),
+    Skill("persona", 0.053, "takes a name, a role or a rule from the system message", make=persona.persona),
+    Skill(
+        "tool call", 0.035, "calls one of the functions offered, in JSON, and tells the result", make=tools.json_calls
+    ),
+    Skill("ReAct", 0.012, "the same as Thought, Action, Observation, Final Answer", make=tools.react),
+    Skill("choice", 0.01, "picks the letter of the right answer", say=choice.exchange),
+)
+"""The table of skills. The shares sum to one."""
+
+_SAID = tuple(skill for skill in SKILLS if skill.say is not None and skill.name != "choice")
+
+
+def dialogue(seed: int, index: int) -> Dialogue:
+    """Training dialogue ``index`` of the stream ``seed``: one skill, or several exchanges in one conversation."""
+    rng = random.Random(f"{seed}/{index}")  # noqa: S311 - data that must repeat
+    lang: Lang = "en" if rng.random() < 0.5 else "zh"
+    skill = rng.choices(SKILLS, [s.share for s in SKILLS])[0]
+    made = skill.dialogue(rng, lang, False)
+    if skill in _SAID and rng.random() < 0.45:
+        made = _conversation(rng, lang, made)
+    if not made.system and not made.tools and rng.random() < 0.1:
+        made = replace(made, system=rng.choice(persona.PLAIN_SYSTEMS[lang]))
+    return made
+
+
+def _conversation(rng: random.Random, lang: Lang, first: Dialogue) -> Dialogue:
+    """``first`` followed by one to four more exchanges, sometimes in the other language."""
+    turns = list(first.turns)
+    for _ in range(rng.choice((1, 1, 2, 3, 4))):
+        if rng.random() < 0.1:
+            lang = "zh" if lang == "en" else "en"
+        skill = rng.choices(_SAID, [s.share for s in _SAID])[0]
+        assert skill.say is not None
+        one = skill.say(rng, lang, False)
+        turns += [("user", one.question), ("assistant", one.answer)]
+    return replace(first, turns=tuple(turns))
+
+
+def stream(seed: int, start: int = 0) -> Iterator[Dialogue]:
+    """Training dialogues from ``start`` on, without end."""
+    index = start
+    while True:
+        yield dialogue(seed, index)
+        index += 1

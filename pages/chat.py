@@ -1,0 +1,83 @@
+"""Chat. Its user wants to: talk now; know which model answers and whether it is up; get back what was said before."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from backend.i18n import N_, _
+from ui import chat_history, chat_messages, chat_model, chat_state, errors
+
+SUGGESTIONS = (
+    N_("Hello, who are you?"),
+    N_("What is the capital of France?"),
+    N_("What is the opposite of cold?"),
+    N_("What can you do?"),
+)
+READING_PX = 760
+# Two places for one list: beside the conversation where there is room, else behind a button.
+WIDE = "@media (max-width: 1099px) { .st-key-chat_beside { display: none; } }"
+NARROW = "@media (min-width: 1100px) { .st-key-chat_popover { display: none; } }"
+LEFT = "[class*='st-key-chat_list'] button * { justify-content: flex-start; text-align: start; width: 100%; }"
+# Right-to-left text starts at its own side.
+DIRECTION = ".st-key-chat_log [data-testid='stChatMessageContent'] { unicode-bidi: plaintext; }"
+
+conversation = chat_state.open_conversation()
+here = conversation.id if conversation else ""
+st.html(f"<style>{WIDE}{NARROW}{LEFT}{DIRECTION}</style>")
+
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.title(_("Chat"), anchor=False, width="content")
+    with st.container(horizontal=True, width="content", gap="small"):
+        with st.container(key="chat_popover", width="content"), st.popover(_("History"), icon=":material/history:"):
+            chat_history.listing(here, where="popover")
+        st.button(_("New conversation"), key="chat_new", icon=":material/add:", on_click=chat_state.new)
+
+notice = chat_state.conversations().notice()
+if notice is not None:
+    read = errors.Action(_("I have read this"), chat_state.dismiss_notice)
+    errors.show(notice, key="chat_notice", actions=[read])
+problem = chat_state.problem()
+if problem is not None:
+    errors.show(problem, key="chat_problem")
+
+talk, beside = st.columns([0.74, 0.26], gap="large")
+with beside, st.container(key="chat_beside"):
+    st.subheader(_("History"), anchor=False)
+    chat_history.listing(here, where="beside")
+
+messages = chat_state.conversations().messages(here, limit=chat_state.shown()) if here else []
+running = bool(messages) and messages[-1].running
+
+with talk, st.container(width=READING_PX):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        up = chat_model.pick()
+        chat_model.settings()
+    if conversation:
+        chat_history.head(conversation)
+
+st.chat_input(
+    _("Write a message"),
+    key=chat_state.PROMPT,
+    on_submit=chat_state.send,
+    submit_mode="disable",
+    disabled=running or not st.session_state[chat_state.MODEL],
+)
+
+with talk, st.container(width=READING_PX, key="chat_log"):
+    nothing = st.empty()
+    if conversation and chat_state.conversations().count(here) > len(messages):
+        st.button(
+            _("Show earlier messages"), key="chat_older", icon=":material/expand_less:", on_click=chat_state.older
+        )
+    for message in messages[:-1] if running else messages:
+        chat_messages.draw(message, last=message is messages[-1])
+    if running:
+        nothing.empty()  # now, not when the answer has ended
+        chat_messages.follow(messages[-1])
+    elif not messages and st.session_state[chat_state.MODEL]:
+        with nothing.container():
+            chat_model.ready_card(up)
+            st.caption(_("Begin with one of these, or write your own below."))
+            with st.container(horizontal=True, gap="small"):
+                for text in SUGGESTIONS:
+                    st.button(_(text), key=f"chat_try_{text}", on_click=chat_state.send, args=(_(text),))

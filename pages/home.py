@@ -1,0 +1,107 @@
+"""Home. Its user wants to know: what is this machine and is all well; what runs, waits, failed; what do I do next."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from backend import catalog
+from backend.i18n import _
+from backend.queue.rows import LIVE, JobRow
+from ui import context, errors, job_card, machine_view, pace, serving, words
+
+STARTER = "starter"
+SHOWN = 6
+WEEK_S = 7 * 24 * 3600
+
+store = context.store()
+counts = store.counts()
+newcomer = not any(counts.values())
+answering = serving.answering()
+
+st.title(_("Welcome to TuneDeck") if newcomer else _("Home"), anchor=False)
+if newcomer:
+    st.markdown(
+        _(
+            "TuneDeck takes a language model through its whole life on this machine: you talk to it, teach it, "
+            "serve it to others and measure it. No code needed."
+        )
+    )
+serving.problem()
+
+left, right = st.columns(2, gap="medium")
+with right:
+    machine_view.card(machine_view.read())
+
+with left, st.container(border=True, height="stretch", key="next_step"):
+    starter = catalog.find(context.workspace(), STARTER)
+    talking = next(iter(answering), None)
+    if talking:
+        st.subheader(_("Next step"), anchor=False)
+        st.markdown(_("**{model}** is running and answers now.").format(model=errors.plain(talking)))
+        if st.button(
+            _("Talk to {model}").format(model=errors.plain(talking)),
+            key="talk",
+            type="primary",
+            icon=":material/forum:",
+        ):
+            serving.start_and_talk(talking)
+        st.caption(_("Programs can use it too: the Models page shows the address and a code example."))
+    elif starter.problem is None:
+        st.subheader(_("A small model is ready"), anchor=False)
+        st.markdown(
+            _(
+                "The starter model ships with TuneDeck: {parameters} parameters, {size}. It knows a little English "
+                "and Chinese and runs on any processor, so you can try every step in minutes."
+            ).format(parameters=words.parameters(starter.parameters), size=words.size(starter.size_bytes))
+        )
+        if st.button(
+            _("Talk to the starter model"),
+            key="talk",
+            type="primary",
+            icon=":material/forum:",
+        ):
+            serving.start_and_talk(STARTER)
+        st.caption(_("This starts it as a job, which takes a few seconds. It goes on running when you close the page."))
+    else:
+        st.subheader(_("The starter model is not usable"), anchor=False)
+        errors.show(starter.problem, key="starter")
+
+
+def needing() -> list[JobRow]:
+    """What failed or was lost in the last week and was not tried again since."""
+    recent, seen, found = store.list(limit=200), set(), []
+    for row in recent:
+        fresh = row.state in ("failed", "lost") and time.time() - (row.ended or row.created) < WEEK_S
+        if fresh and (row.verb, row.title) not in seen:
+            found.append(row)
+        seen.add((row.verb, row.title))
+    return found[:3]
+
+
+def jobs() -> None:
+    """Running, waiting, what needs a person, what ended: newest first, a few of each."""
+    groups = [
+        (_("Running"), store.list(states=LIVE, limit=SHOWN)),
+        (_("Waiting"), store.queue()[:SHOWN]),
+        (_("Needs you"), needing()),
+        (_("Finished"), store.list(states=("succeeded", "cancelled"), limit=3)),
+    ]
+    for title, rows in groups:
+        if rows:
+            st.subheader(title, anchor=False)
+        for start in range(0, len(rows), 2):
+            for column, row in zip(st.columns(2, gap="medium"), rows[start : start + 2], strict=False):
+                with column:
+                    job_card.draw(row, key=f"home_{row.id}", compact=True)
+    if not any(rows for _title, rows in groups):
+        st.caption(
+            _("Nothing runs, waits or has ended yet. What you start appears here, and goes on without this page.")
+        )
+    if pace.now() != every or set(answering) != set(serving.answering()):
+        st.rerun()  # the next step may be another one now, and the timer's pace too
+
+
+every = pace.now()
+st.fragment(errors.guarded(jobs, "jobs"), run_every=every)()

@@ -1,0 +1,106 @@
+"""A real browser: Debian's Chromium driven by Playwright, and what tests do with a page of the panel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+
+from backend.workspace import ROOT
+from tests.support.panel import Panel
+
+CHROMIUM = os.environ.get("TUNEDECK_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+RESULTS = ROOT / "test-results"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Chromium; without it the test is skipped on a desk and fails in CI, where it must be."""
+    if not Path(CHROMIUM).exists():
+        assert not os.environ.get("CI"), f"{CHROMIUM} is missing: the browser tests cannot run"
+        pytest.skip(f"{CHROMIUM} is missing (apt install chromium, or set TUNEDECK_CHROMIUM)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visitor:
+    """One person at one browser: cookies of their own, English or Chinese, light or dark, desk or phone."""
+
+    def __init__(self, panel: Panel, context: BrowserContext) -> None:
+        self.panel = panel
+        self.context = context
+        self.errors: list[str] = []
+
+    def open(self, path: str = "/", *, token: bool = True) -> Page:
+        """Open ``path`` (the first time with the token) and wait until the page stands still."""
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(self.panel.link(path) if token and not self.context.cookies() else self.panel.url + path)
+        settle(page)
+        return page
+
+    def shot(self, page: Page, name: str, *, full: bool = True) -> Path:
+        """A screenshot in ``test-results/<name>.png``."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{name}.png"
+        page.screenshot(path=path, full_page=full)
+        return path
+
+
+@contextmanager
+def visitor(
+    browser: Browser,
+    panel: Panel,
+    *,
+    locale: str = "en-US",
+    scheme: str = "light",
+    viewport: ViewportSize = DESKTOP,
+) -> Iterator[Visitor]:
+    """A new :class:`Visitor`; their browser context is closed at the end."""
+    context = browser.new_context(
+        locale=locale,
+        color_scheme="dark" if scheme == "dark" else "light",
+        viewport=viewport,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    context.set_default_timeout(20_000)
+    try:
+        yield Visitor(panel, context)
+    finally:
+        context.close()
+
+
+def settle(page: Page, timeout_s: float = 30) -> None:
+    """Wait until the page is connected and no script of it runs."""
+    page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']", timeout=timeout_s * 1000)
+    page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_s * 1000)
+
+
+def overflow(page: Page) -> int:
+    """How many pixels the page is wider than its window; 0 means that nobody has to scroll sideways."""
+    return int(
+        page.evaluate(
+            "() => { const main = document.querySelector('[data-testid=\"stMain\"]') || document.documentElement;"
+            " return Math.max(main.scrollWidth - main.clientWidth,"
+            " document.documentElement.scrollWidth - document.documentElement.clientWidth); }"
+        )
+    )

@@ -1,0 +1,126 @@
+"""Which model answers, whether it is up, and how it is asked: the bar above a conversation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from backend.chat.params import (
+    MAX_ANSWER_TOKENS,
+    MAX_SYSTEM_CHARS,
+    PRESET_HELP,
+    PRESET_NAMES,
+    PRESETS,
+    ChatParams,
+    preset_of,
+    with_preset,
+)
+from backend.engines import serving
+from backend.errors import PanelError
+from backend.i18n import _
+from ui import chat_messages, chat_state, context, errors, words
+
+_PRESET = "chat_preset"
+_FIELD_HELP = {name: field.description or "" for name, field in ChatParams.model_fields.items()}
+_COMING_UP = ("queued", "starting", "running")
+
+
+def pick() -> bool:
+    """Draw the choice of the model and its state; returns whether it answers now."""
+    models = chat_state.models()
+    if st.session_state.get(chat_state.MODEL) not in models:
+        st.session_state[chat_state.MODEL] = next(iter(models), None)
+    # The state stands beside the name, not in it: Streamlit knows an option by its words.
+    chosen = st.selectbox(
+        _("Model"),
+        list(models),
+        key=chat_state.MODEL,
+        placeholder=_("No model can talk yet"),
+        on_change=chat_state.remember,
+        label_visibility="collapsed",
+        filter_mode=None,
+        width=200,
+    )
+    up = bool(chosen and models[chosen])
+    if up:
+        st.markdown(f":green-badge[:material/check_circle: {_('running')}]", width="content")
+    elif chosen and serving.find(context.store(), chosen):
+        st.markdown(words.STATES["starting"].chip, width="content")
+    elif chosen:
+        help_text = _("It starts by itself when you send a message.")
+        st.markdown(f":gray-badge[:material/stop_circle: {_('not running')}]", width="content", help=help_text)
+    return up
+
+
+def settings() -> None:
+    """How the model is asked, folded away."""
+    now = chat_state.params()
+    with st.popover(_("Chat settings"), icon=":material/tune:", key="chat_settings"):
+        st.session_state[_PRESET] = preset_of(now)
+        st.segmented_control(
+            _("Style"),
+            list(PRESETS),
+            key=_PRESET,
+            format_func=lambda name: _(PRESET_NAMES[name]),
+            help=_(PRESET_HELP),
+            on_change=_preset_chosen,
+        )
+        st.text_area(
+            _("System prompt"),
+            now.system,
+            max_chars=MAX_SYSTEM_CHARS,
+            placeholder=_("For example: You are a patient teacher. Answer in two sentences."),
+            **_common("system"),
+        )
+        st.slider(_("Temperature"), 0.0, 2.0, now.temperature, step=0.05, **_common("temperature"))
+        st.slider(_("Top-p"), 0.05, 1.0, now.top_p, step=0.05, **_common("top_p"))
+        st.number_input(
+            _("Longest answer (tokens)"), 1, MAX_ANSWER_TOKENS, now.max_tokens, step=64, **_common("max_tokens")
+        )
+        st.number_input(_("Seed"), 0, 2**31 - 1, now.seed, step=1, placeholder=_("new each time"), **_common("seed"))
+
+
+def ready_card(up: bool) -> None:
+    """For an empty conversation: the model's state, the button that starts it, and how it comes up."""
+    model = st.session_state[chat_state.MODEL]
+    job = None if up else serving.find(context.store(), model)
+    if up:
+        return
+    if job is None:
+        text = _("**{model}** is not running. Start it, or just send a message: it starts by itself.")
+        st.markdown(text.format(model=errors.plain(model)))
+        st.button(
+            _("Start {model}").format(model=model),
+            key="chat_start",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=chat_state.start_model,
+        )
+        return
+    _starting(job.id, model)
+
+
+@st.fragment(run_every=0.5)
+def _starting(job_id: int, model: str) -> None:
+    """The job that starts the model, drawn until it answers or ends."""
+    try:
+        row = context.store().get(job_id)
+    except PanelError:
+        st.rerun()
+    if chat_state.models().get(model) or row.state not in _COMING_UP:
+        st.rerun()
+    with st.container(border=True, key="chat_starting"):
+        chat_messages.starting(row, model, words.duration(time.time() - (row.started or row.created)))
+
+
+def _common(name: str) -> dict[str, Any]:
+    return {"key": chat_state.field_key(name), "help": _(_FIELD_HELP[name]), "on_change": chat_state.edited}
+
+
+def _preset_chosen() -> None:
+    name = st.session_state.get(_PRESET)
+    if name:
+        chat_state.load_params(with_preset(chat_state.params(), name))
+        chat_state.remember()

@@ -1,0 +1,271 @@
+"""The job card: one job as every page shows it. What it is, how it stands, why it waits or failed, and what to do next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from backend.errors import PanelError
+from backend.i18n import N_, _
+from backend.queue import folder, logs
+from backend.queue.rows import JobRow
+from backend.queue.wake import wake
+from backend.workspace import ROOT
+from ui import context, errors, wait_words, words
+
+JOBS_PAGE, CHAT_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "chat.py"
+METRICS = 3
+"""How many of a job's figures stand beside its progress; the rest are on its charts."""
+
+MEANINGS = {
+    "queued": N_("It starts by itself when it is its turn and what it needs is free."),
+    "starting": N_("Its process is being started."),
+    "running": N_("Its process works. Closing this page does not stop it."),
+    "stopping": N_("It was asked to stop and saves its work first."),
+    "succeeded": N_("It ended well."),
+    "failed": N_("It stopped with an error."),
+    "cancelled": N_("Somebody stopped it."),
+    "lost": N_("Its process vanished without leaving a result."),
+}
+MADE = {
+    "model": N_("Made the model {name}."),
+    "adapter": N_("Made the adapter {name}."),
+    "checkpoint": N_("Saved the checkpoint {name}."),
+    "report": N_("Wrote the report {name}."),
+    "file": N_("Wrote the file {name}."),
+}
+
+
+def draw(row: JobRow, *, key: str, compact: bool = False, links: bool = True) -> None:
+    """Draw the card of ``row``.
+
+    Args:
+        row: the job as the store gave it just now.
+        key: unique on the page, stable for one job: the buttons are named after it.
+        compact: a few lines for lists (Home): no log, no list of what was made.
+        links: offer the ways to the job's details and log; off where they stand below the card.
+    """
+    with st.container(border=True, key=f"job_card_{key}", gap="xsmall" if compact else "small"):
+        _head(row)
+        _state(row, key, compact)
+        _problem(key)
+        _buttons(row, key, compact, links)
+
+
+def act(key: str, action: Callable[[int], Any], job_id: int) -> None:
+    """Callback: do ``action``; what goes wrong is shown on the card ``key``."""
+    st.session_state.pop(f"{key}_problem", None)
+    try:
+        action(job_id)
+    except PanelError as error:
+        st.session_state[f"{key}_problem"] = error.to_dict()
+
+
+def facts(row: JobRow, now: float | None = None) -> str:
+    """Number, kind, owner, attempt and times of ``row``, in one line of Markdown."""
+    now = time.time() if now is None else now
+    parts = [f"#{row.id}", f"{words.verb_icon(row.verb)} {errors.plain(words.verb_word(row.verb))}"]
+    if row.attempt > 1:
+        parts.append(_("attempt {n}").format(n=row.attempt))
+    if row.owner:
+        parts.append(errors.plain(row.owner))
+    if row.live and row.started:
+        parts.append(_("running for {duration}").format(duration=words.duration(now - row.started)))
+    elif row.done and row.ended:
+        if row.started:
+            parts.append(_("took {duration}").format(duration=words.duration(row.elapsed or row.ended - row.started)))
+        parts.append(words.ago(row.ended, now))
+    else:
+        parts.append(_("submitted {ago}").format(ago=words.ago(row.created, now)))
+    return " · ".join(parts)
+
+
+def progress_line(row: JobRow) -> str:
+    """Phase, step and newest figures of a live job: ``training · 10 of 1,920 · loss 2.99``."""
+    progress = row.progress
+    parts = [words.phase_word(str(progress["phase"]))] if progress.get("phase") else []
+    step, total = progress.get("step"), progress.get("total")
+    if step is not None and total:
+        parts.append(_("{step} of {total}").format(step=_count(step), total=_count(total)))
+    elif step is not None:
+        parts.append(_("step {step}").format(step=_count(step)))
+    metrics = progress.get("metrics") or {}
+    parts += [f"{name} {figure(value)}" for name, value in list(metrics.items())[:METRICS]]
+    return " · ".join(parts)
+
+
+def failure(row: JobRow) -> str:
+    """What went wrong, in one sentence."""
+    return PanelError.from_dict(row.error).localized()[0] if row.error.get("message") else ""
+
+
+def figure(value: object) -> str:
+    """A metric in at most four significant digits; NaN and infinity arrive as text and stay so."""
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+
+
+def _count(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
+
+
+def _head(row: JobRow) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{errors.plain(row.title)}**", width="content")
+        st.markdown(words.look(row).chip, width="content", help=_(MEANINGS[row.state]))
+    st.caption(facts(row), help=_times(row))
+
+
+def _times(row: JobRow) -> str:
+    lines = [_("Submitted {time}").format(time=words.stamp(row.created))]
+    if row.started:
+        lines.append(_("Started {time}").format(time=words.stamp(row.started)))
+    if row.ended:
+        lines.append(_("Ended {time}").format(time=words.stamp(row.ended)))
+    return "  \n".join(lines)
+
+
+def _state(row: JobRow, key: str, compact: bool) -> None:
+    if row.state == "queued":
+        icon = ":orange[:material/block:] " if wait_words.hopeless(row) else ":material/schedule: "
+        st.markdown(icon + errors.plain(wait_words.sentence(row)))
+    elif row.live:
+        _live(row)
+    elif row.state == "failed":
+        _failed(row, key, compact)
+    elif row.state == "lost":
+        st.markdown(
+            _(
+                "The program vanished without leaving a result: the machine restarted, or something ended it from "
+                "outside. What it had saved is still there. Resume goes on from it."
+            )
+        )
+        if row.error.get("message") and not compact:
+            st.caption(errors.plain(PanelError.from_dict(row.error).localized()[0]))
+    elif row.state == "cancelled":
+        if not compact:
+            st.markdown(_("Stopped on request. Resume goes on from what was saved."))
+    elif not compact:
+        _made(row)
+
+
+def _live(row: JobRow) -> None:
+    if row.state == "stopping":
+        st.markdown(_("It was asked to stop and saves its work first. If it does not stop, it is ended."))
+    elif row.service and row.progress.get("phase") == "ready":
+        st.markdown(":green[:material/check_circle:] " + _("Ready: it answers now."))
+    else:
+        share, line = words.progress_of(row), errors.plain(progress_line(row))
+        if share is not None:
+            st.progress(share, text=line or None)
+        else:
+            st.caption(line or _("It starts."))
+        eta = words.eta_line(row)
+        if eta:
+            st.caption(":material/timer: " + eta)
+    if row.health == "stopped":
+        st.warning(
+            _("The program is suspended (SIGSTOP) and does nothing. Let it go on, or cancel it."),
+            icon=":material/pause_circle:",
+        )
+    elif row.health == "quiet":
+        said = row.progress.get("t") or row.started or row.created
+        st.warning(
+            _(
+                "No sign of life for {duration}. It may be busy with one long step, or hang. Look at its log; if "
+                "nothing moves there, cancel it and resume."
+            ).format(duration=words.duration(time.time() - said)),
+            icon=":material/volume_off:",
+        )
+
+
+def _failed(row: JobRow, key: str, compact: bool) -> None:
+    if not compact:
+        path = folder.log_file(context.store().job_dir(row.id), row.attempt)
+        resume = errors.Action(
+            _("Resume"), act, (key, context.store().resume, row.id), ":material/restart_alt:", help=_resume_help()
+        )
+        errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=[resume])
+        return
+    message, hint = PanelError.from_dict(row.error).localized()
+    st.markdown(f":red[:material/error:] {errors.plain(message or _('Something went wrong.'))} {errors.plain(hint)}")
+    evidence = str((row.error.get("evidence") or {}).get("text", ""))
+    if evidence:
+        st.code(evidence[:500], language=None, wrap_lines=True)
+
+
+def _made(row: JobRow) -> None:
+    found = _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended)
+    if not found:
+        st.markdown(_("It ended well. It made no files."))
+    for item in found[-5:]:
+        label = str(item.get("label") or Path(str(item.get("path", ""))).name)
+        st.markdown(
+            ":green[:material/check_circle:] "
+            + _(MADE.get(str(item.get("kind")), MADE["file"])).format(name=f"**{errors.plain(label)}**")
+        )
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def _artifacts(_folder: str, job_id: int, ended: float | None) -> list[dict[str, Any]]:
+    """What a job that ended made; a long run's events are read once, not at every redraw."""
+    return context.store().artifacts(job_id)
+
+
+def _problem(key: str) -> None:
+    stored = st.session_state.get(f"{key}_problem")
+    if stored:
+        errors.show(stored, key=f"act_{key}")
+
+
+def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
+    store = context.store()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if row.service and row.live and row.progress.get("phase") == "ready" and CHAT_PAGE.is_file():
+            st.page_link(CHAT_PAGE, label=_("Chat with it"), icon=":material/forum:")
+        if row.health == "stopped":
+            st.button(
+                _("Let it go on"),
+                key=f"{key}_wake",
+                icon=":material/play_circle:",
+                type="primary",
+                on_click=act,
+                args=(key, store.get, row.id),
+            )
+        if row.state == "queued" or row.live:
+            st.button(
+                _("Stop server") if row.service and row.live else _("Cancel"),
+                key=f"{key}_cancel",
+                icon=":material/stop_circle:",
+                disabled=row.state == "stopping",
+                help=_("It saves what it can, then stops. You can resume it later."),
+                on_click=act,
+                args=(key, store.cancel, row.id),
+            )
+        # On a full card of a failed job, Resume stands on the error itself.
+        if row.state in ("cancelled", "lost") or (row.state == "failed" and compact):
+            st.button(
+                _("Resume"),
+                key=f"{key}_resume",
+                icon=":material/restart_alt:",
+                type="primary" if row.state == "lost" else "secondary",
+                help=_resume_help(),
+                on_click=act,
+                args=(key, store.resume, row.id),
+            )
+        if links:
+            if row.attempt:
+                _link(row, _("Log"), ":material/article:", tab="log")
+            _link(row, _("Details"), ":material/chevron_right:")
+
+
+def _link(row: JobRow, label: str, icon: str, **more: str) -> None:
+    st.page_link(JOBS_PAGE, label=label, icon=icon, query_params={"job": str(row.id), **more})
+
+
+def _resume_help() -> str:
+    return _("A new attempt in the same folder: it goes on from what was saved.")

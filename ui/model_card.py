@@ -1,0 +1,145 @@
+"""One model of the catalogue as the Models page shows it: what it is, whether it answers, and what can be done."""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+import streamlit as st
+
+from backend import catalog
+from backend.catalog import ModelCard
+from backend.errors import PanelError
+from backend.i18n import N_, _
+from backend.queue.rows import JobRow
+from backend.servers import Server
+from ui import connect, context, errors, serving, wait_words, words
+
+IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
+BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
+
+
+def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str, primary: bool = False) -> None:
+    """The card; ``job`` serves the model or is about to, ``server`` answers now. ``key`` is unique on the page.
+
+    ``primary``: its first button is the page's primary one.
+    """
+    with st.container(border=True, key=f"model_{key}", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.markdown(f"**{errors.plain(card.name)}**", width="content")
+            st.markdown(_state(card, job, server).chip, width="content")
+        st.caption(facts(card))
+        if card.problem is not None:
+            message, hint = card.problem.localized()
+            st.markdown(f":red[:material/error:] {errors.plain(message)} {errors.plain(hint)}")
+        elif job is not None and server is None:
+            _coming_up(job)
+        _buttons(card, job, server, key, primary)
+        if server is not None:
+            how = st.expander(_("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun")
+            if how.open:
+                with how:
+                    connect.draw(server.model)
+        more = st.expander(_("Details"), icon=":material/info:", key=f"details_{key}", on_change="rerun")
+        if more.open:
+            with more:
+                _details(card, key)
+
+
+def facts(card: ModelCard) -> str:
+    """Size, parameters, context and precision in one line of Markdown."""
+    parts = [words.size(card.size_bytes)] if card.size_bytes else []
+    if card.parameters is not None:
+        parts.append(_("{n} parameters").format(n=words.parameters(card.parameters)))
+    if card.context_length:
+        parts.append(_("context {n} tokens").format(n=f"{card.context_length:,}"))
+    parts += [part for part in (card.quantization or card.dtype, card.architecture) if part]
+    if card.builtin:
+        parts.append(_("ships with TuneDeck"))
+    return errors.plain(" · ".join(parts)) or errors.plain(str(card.path))
+
+
+def _state(card: ModelCard, job: JobRow | None, server: Server | None) -> words.Look:
+    if server is not None:
+        return words.SERVING
+    if job is not None:
+        return words.look(job) if job.state != "running" else words.STATES["starting"]
+    return BROKEN if card.problem is not None else IDLE
+
+
+def _coming_up(job: JobRow) -> None:
+    if job.state == "queued":
+        st.markdown(":material/schedule: " + errors.plain(wait_words.sentence(job)))
+        return
+    phase = words.phase_word(str(job.progress.get("phase") or "")) or words.look(job).word
+    share = words.progress_of(job)
+    if share is not None:
+        st.progress(share, text=errors.plain(phase))
+        return
+    since = words.duration(time.time() - (job.started or job.created))
+    st.markdown(":material/hourglass_top: " + errors.plain(f"{phase} · {since}"))
+
+
+def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: str, primary: bool) -> None:
+    kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+    with st.container(horizontal=True):
+        if server is not None and st.button(
+            _("Talk to {model}").format(model=errors.plain(card.name)),
+            key=f"talk_{key}",
+            type=kind,
+            icon=":material/forum:",
+        ):
+            serving.start_and_talk(server.model)
+        if job is not None:
+            st.button(
+                _("Stop server"),
+                key=f"stop_{key}",
+                icon=":material/stop_circle:",
+                disabled=job.state == "stopping",
+                help=_("Answers that are being written end. The model stays on the list."),
+                on_click=serving.stop,
+                args=(job.id,),
+            )
+        elif card.problem is None:
+            st.button(
+                _("Start server"),
+                key=f"start_{key}",
+                type=kind,
+                icon=":material/play_arrow:",
+                help=_("Loads the model as a job, so that it answers on the Chat page and to programs."),
+                on_click=serving.start,
+                args=(card.name,),
+            )
+
+
+def _details(card: ModelCard, key: str) -> None:
+    unknown = _("unknown")
+    rows = {
+        _("Folder"): errors.plain(str(card.path)),
+        _("Architecture"): errors.plain(card.architecture) or unknown,
+        _("Parameters"): f"{card.parameters:,}" if card.parameters is not None else unknown,
+        _("Weights on disk"): words.size(card.size_bytes),
+        _("Precision"): errors.plain(card.dtype) or unknown,
+        _("Quantization"): errors.plain(card.quantization) or _("none"),
+        _("Context length"): _("{n} tokens").format(n=f"{card.context_length:,}") if card.context_length else unknown,
+        _("Chat template"): _("yes, {fingerprint}").format(fingerprint=card.template_fingerprint[:12])
+        if card.chat_template
+        else _("none: it completes text and cannot hold a conversation"),
+    }
+    st.table(rows, border="horizontal", width="content", alt=_("Details of {model}").format(model=card.name))
+    if not card.builtin:
+        with st.popover(_("Remove from the list"), icon=":material/playlist_remove:", type="tertiary"):
+            st.markdown(_("Only the entry goes. The folder and its files stay as they are."))
+            st.button(
+                _("Remove {model}").format(model=errors.plain(card.name)),
+                key=f"remove_{key}",
+                on_click=_remove,
+                args=(card.name,),
+            )
+
+
+def _remove(name: str) -> None:
+    try:
+        catalog.remove(context.workspace(), name)
+    except PanelError as error:
+        st.session_state["models_problem"] = error.to_dict()

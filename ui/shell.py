@@ -1,0 +1,74 @@
+"""The frame, and the script that Streamlit runs: language, navigation, sidebar, then the page that was asked for.
+
+It lies in ``ui/`` on purpose. Beside ``pages/``, Streamlit's old page discovery would run a deep link such as
+``/jobs`` alone, without this frame, until some session had called ``st.navigation``.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from backend.errors import PanelError
+from backend.i18n import _
+from backend.workspace import ROOT
+from ui import context, errors, language, sidebar
+
+ICONS = {
+    "home": ":material/home:",
+    "chat": ":material/forum:",
+    "models": ":material/deployed_code:",
+    "jobs": ":material/list_alt:",
+    "settings": ":material/settings:",
+}
+
+# A Material icon as the tab's icon would be fetched from a host on the internet.
+STATIC = ROOT / "ui" / "static"
+st.set_page_config(page_title="TuneDeck", page_icon=str(STATIC / "mark.svg"), layout="wide")
+st.logo(str(STATIC / "logo.svg"), size="large", icon_image=str(STATIC / "mark.svg"))
+
+try:
+    code = language.apply(context.settings().language)
+except PanelError as problem:
+    language.apply("auto")
+    st.title("TuneDeck")
+    errors.show(problem, key="workspace")
+    st.stop()
+
+
+def page(name: str, title: str, help_text: str) -> list[st.Page]:
+    """The page ``pages/<name>.py`` at ``/<name>``; nothing where the file is not there."""
+    path = ROOT / "pages" / f"{name}.py"
+    if not path.is_file():
+        return []
+    return [st.Page(path, title=title, icon=ICONS[name], url_path=name, default=name == "home", help=help_text)]
+
+
+groups = {
+    "": page("home", _("Home"), _("What this machine is, what runs, and the next step")),
+    _("Use"): page("chat", _("Chat"), _("Talk to a model that runs here")),
+    _("Serve"): page("models", _("Models"), _("The models on this machine, and which of them answer now")),
+    _("Machine"): [
+        *page("jobs", _("Jobs"), _("Everything that runs, waits or has ended")),
+        *page("settings", _("Settings"), _("Language, address, keys and limits")),
+    ],
+}
+chosen = st.navigation({title: pages for title, pages in groups.items() if pages}, expanded=True)
+addresses = ["/" if entry.url_path == "" else f"/{entry.url_path}" for pages in groups.values() for entry in pages]
+
+if st.session_state.get("page_shown") != chosen.url_path:
+    # What went wrong on the page before is no news on this one.
+    st.session_state["page_shown"] = chosen.url_path
+    for name in [str(name) for name in st.session_state if str(name).endswith("_problem")]:
+        del st.session_state[name]
+
+try:
+    sidebar.draw(addresses)
+    chosen.run()
+except PanelError as problem:
+    errors.show(problem, key="page")
+# The last place before a person: every defect becomes an error card, and a line in the log.
+except Exception as defect:
+    logging.getLogger("tunedeck").exception("page %s", chosen.url_path)
+    errors.show_unexpected(defect, key="page")

@@ -1,0 +1,59 @@
+"""Light, dark, or as the system says: one choice for all pages, kept in the person's browser.
+
+Streamlit keeps its own choice per address path (``stActiveTheme-<path>-v2`` in the browser's local storage), so that a
+person who turned ``/`` dark would find ``/jobs`` light after a reload. Ours writes it for every page at once.
+tests/e2e/test_frame.py shows that it works with the Streamlit that is pinned.
+"""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from backend.i18n import N_, _
+
+COOKIE = "tunedeck_theme"
+THEMES = {"System": N_("Auto"), "Light": N_("Light"), "Dark": N_("Dark")}
+_YEAR_S = 365 * 24 * 3600
+
+
+def switch(paths: list[str]) -> None:
+    """Draw the switch; ``paths`` are the addresses of all pages."""
+    cookie = st.context.cookies.to_dict().get(COOKIE, "")
+    st.session_state.setdefault("theme", cookie if cookie in THEMES else "System")
+    st.segmented_control(
+        _("Theme"),
+        list(THEMES),
+        key="theme",
+        required=True,
+        format_func=lambda name: _(THEMES[name]),
+        on_change=_changed,
+        label_visibility="collapsed",
+        persist_state="session",
+        width="stretch",
+    )
+    # Until the reload, which ends this session: the next run may come before the browser has run the script.
+    if st.session_state.get("theme_changed") and st.session_state["theme"] in THEMES:
+        _keep(st.session_state["theme"], paths)
+
+
+def _changed() -> None:
+    st.session_state["theme_changed"] = True
+
+
+def _keep(theme: str, paths: list[str]) -> None:
+    # The browser applies it on load only. What stands on the page is in the workspace or in its address.
+    st.html(
+        f"""<script>
+        for (const path of {json.dumps(paths)}) {{
+          const key = `stActiveTheme-${{path}}-v2`;
+          if ({json.dumps(theme)} === "System") localStorage.removeItem(key);
+          else localStorage.setItem(key, JSON.stringify({json.dumps(theme)}));
+        }}
+        document.cookie = "{COOKIE}={theme};path=/;max-age={_YEAR_S};samesite=strict";
+        location.reload();
+        </script>""",
+        unsafe_allow_javascript=True,
+        width="content",
+    )
