@@ -40,8 +40,6 @@ except PanelError as error:
     sys.exit("\n".join(error.localized()))
 hosts = list(dict.fromkeys([*config.get_option("server.allowedHosts"), *host_names(host)]))
 config.set_option("server.allowedHosts", hosts)
-
-
 gateway = Gateway(Keys(workspace), Running(workspace))
 
 

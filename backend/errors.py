@@ -15,6 +15,7 @@ stored failure reads in English in one tab and in Chinese in the next.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,14 @@ def fill(template: str, params: dict[str, Any]) -> str:
         return template
 
 
+FULL_BYTES = 1 << 20
+"""A disk with less than this is full: SQLite then says no more than "disk I/O error"."""
+
+
 def explain_sql_error(error: sqlite3.DatabaseError, path: Path) -> WorkspaceError:
     """The :class:`WorkspaceError` for a failed statement on the database ``path``."""
     text = str(error)
-    if "disk is full" in text:
+    if "disk is full" in text or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL_BYTES):
         return WorkspaceError(
             "workspace_full",
             N_("The disk that holds {path} is full."),

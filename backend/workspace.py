@@ -18,6 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ from typing import Any
 
 from backend.errors import WorkspaceError
 from backend.i18n import N_
+
+RESERVE, RESERVE_BYTES = "reserve", 512 * 1024
+"""Set aside under ``run/``: even SQLite's side files need room, and on a full disk a person must be able to delete."""
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: ``jobs`` and ``models`` that are shipped lie here."""
@@ -82,8 +86,11 @@ def default_root() -> Path:
 def open_workspace(root: Path | str | None = None) -> Workspace:
     """The workspace at ``root`` (default :func:`default_root`), with its folders made.
 
+    A full disk is no reason to stay out: what lies there can be looked at, and deleted to make room.
+
     Raises:
-        WorkspaceError: ``workspace_read_only``, ``workspace_full`` or ``workspace_bad`` when it cannot be written.
+        WorkspaceError: ``workspace_read_only`` or ``workspace_bad`` when it cannot be written, ``workspace_full`` when
+            the disk has no room even for the folders.
     """
     workspace = Workspace(Path(root).expanduser().absolute() if root is not None else default_root())
     try:
@@ -94,9 +101,29 @@ def open_workspace(root: Path | str | None = None) -> Workspace:
         # A mount can be read-only although the folders exist: only a write tells.
         with tempfile.TemporaryFile(dir=workspace.run) as probe:
             probe.write(b"x" * 4096)
+        _lay_reserve(workspace)
     except OSError as error:
-        raise explain_os_error(error, workspace.root) from error
+        problem = explain_os_error(error, workspace.root)
+        if problem.code != "workspace_full" or not workspace.run.is_dir():
+            raise problem from error
     return workspace
+
+
+def _lay_reserve(workspace: Workspace) -> None:
+    path = workspace.run / RESERVE
+    if path.exists() or shutil.disk_usage(workspace.run).free < 16 * RESERVE_BYTES:
+        return
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+
+
+def give_up_reserve(root: Path) -> bool:
+    """Free what was set aside, where the disk under ``root`` is full: whether there is reason to try again now."""
+    path = root / "run" / RESERVE
+    if not path.exists() or shutil.disk_usage(root).free > RESERVE_BYTES:
+        return False
+    path.unlink(missing_ok=True)
+    return True
 
 
 def explain_os_error(error: OSError, path: Path) -> WorkspaceError:

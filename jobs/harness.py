@@ -124,7 +124,9 @@ def main(verb: str, run: Callable[[Job], dict[str, Any] | None], argv: list[str]
         return EXIT_STOPPED
     except PanelError as error:
         print(f"{error}\n{error.hint}".strip(), file=sys.stderr, flush=True)  # noqa: T201
-        return _failed(folder, error)
+        # The log's last line would be this very sentence: the evidence is what the program names, or nothing.
+        line = str(error.params.get("line") or "")
+        return _failed(folder, error, {"evidence": {"line": None, "text": line} if line else {}})
     except OSError as error:
         traceback.print_exc()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -148,10 +150,10 @@ def _unexpected(error: Exception) -> PanelError:
     )
 
 
-def _failed(folder: Path, error: PanelError) -> int:
+def _failed(folder: Path, error: PanelError, more: dict[str, Any] | None = None) -> int:
     attempt = int(os.environ.get("TUNEDECK_JOB_ATTEMPT", "1"))
     try:
-        _write_result(folder, {"ok": False, "attempt": attempt, "error": error.to_dict()})
+        _write_result(folder, {"ok": False, "attempt": attempt, "error": {**error.to_dict(), **(more or {})}})
     except PanelError as second:
         # The supervisor still sees the exit code and the log's end.
         print(f"The reason could not be recorded either: {second}", file=sys.stderr, flush=True)  # noqa: T201

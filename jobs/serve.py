@@ -75,7 +75,7 @@ def make_plan(job: Job, spec: ServeSpec, card: ModelCard) -> Plan:
     context = card.context_length or DEFAULT_CONTEXT
     if spec.context_length:
         context = min(context, spec.context_length)
-    # "auto" is off: measured on a CPU, one user pays more than several gain (tests/bench/bench_serve.py).
+    # "auto" is off: seeds and penalties cannot be kept apart in it, and a lone user gains nothing on a quiet machine.
     batching = spec.continuous_batching == "on"
     cache = max(BATCH_CACHE_TOKENS, min(context, 4 * BATCH_CACHE_TOKENS))
     name = spec.served_name()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from backend import catalog
 from backend.i18n import _
+from backend.queue import rebuild
 from backend.queue.rows import LIVE, JobRow
 from ui import context, errors, job_card, machine_view, pace, serving, words
 
@@ -29,6 +30,10 @@ if newcomer:
         )
     )
 serving.problem()
+damaged = rebuild.notice(context.workspace())
+if damaged is not None:
+    read = errors.Action(_("I have read this"), rebuild.dismiss_notice, (context.workspace(),))
+    errors.show(damaged, key="rebuilt", actions=[read])
 
 left, right = st.columns(2, gap="medium")
 with right:

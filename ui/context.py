@@ -18,7 +18,7 @@ def _open_workspace(root: str) -> Workspace:
 
 @st.cache_resource(show_spinner=False, max_entries=4)
 def _open_store(root: str) -> Store:
-    return open_store(_open_workspace(root))
+    return open_store(_open_workspace(root), check=True)
 
 
 def workspace() -> Workspace:

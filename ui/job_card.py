@@ -234,7 +234,7 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
                 icon=":material/play_circle:",
                 type="primary",
                 on_click=act,
-                args=(key, store.get, row.id),
+                args=(key, partial(wake, store), row.id),
             )
         if row.state == "queued" or row.live:
             st.button(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -23,8 +22,8 @@ ClickException: type[Exception] = next(cls for cls in typer.BadParameter.__mro__
 NOUNS = ("panel", "jobs", "models", "serve", "chat", "keys")
 
 
-def build() -> typer.Typer:
-    """The whole command line. A noun is a module here with ``app`` (several verbs) or ``command`` (none)."""
+def build(nouns: tuple[str, ...] = NOUNS) -> typer.Typer:
+    """The command line with these ``nouns``. A noun is a module here with ``app`` (several verbs) or ``command`` (none)."""
     root = typer.Typer(
         name="python -m backend",
         help=_("TuneDeck from the shell. What the pages do, these commands do too."),
@@ -37,9 +36,7 @@ def build() -> typer.Typer:
     def _root() -> None:
         """Several nouns, never one implied."""
 
-    for noun in NOUNS:
-        if find_spec(f"backend.cli.{noun}") is None:
-            continue
+    for noun in nouns:
         module = import_module(f"backend.cli.{noun}")
         if hasattr(module, "command"):
             root.command(noun)(module.command)
@@ -53,8 +50,10 @@ def main(argv: list[str] | None = None) -> int:
     args = sys.argv[1:] if argv is None else argv
     as_json = "--json" in args
     i18n.use("en" if as_json else i18n.from_environment())
+    # Only what is asked for is loaded: the panel starts through here.
+    nouns = (args[0],) if args and args[0] in NOUNS else NOUNS
     try:
-        outcome = typer.main.get_command(build()).main(args, prog_name="python -m backend", standalone_mode=False)
+        outcome = typer.main.get_command(build(nouns)).main(args, prog_name="python -m backend", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except PanelError as error:
         return fail(error, as_json)

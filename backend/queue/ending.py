@@ -24,7 +24,7 @@ def how_it_ended(job_dir: Path, attempt: int, returncode: int | None, stop_asked
     if stop_asked:
         return {"state": "cancelled"}
     if result is not None and isinstance(result.get("error"), dict):
-        return {"state": "failed", "error": {**result["error"], **_evidence(job_dir, attempt)}}
+        return {"state": "failed", "error": {**_evidence(job_dir, attempt), **result["error"]}}
     if returncode is None:
         return {"state": "lost", "error": lost(job_dir, attempt)}
     if returncode < 0:

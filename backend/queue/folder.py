@@ -16,6 +16,7 @@ reserve         64 KiB that a full disk gives back so that the two can be writte
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,14 @@ def disk_bytes(job_dir: Path) -> int:
             except FileNotFoundError:
                 continue  # a running job replaces its files
     return total
+
+
+def empty(job_dir: Path) -> None:
+    """Delete what lies in ``job_dir`` but for the papers that say what the job was and how it ended."""
+    for path in job_dir.iterdir():
+        if path.name in (JOB, END):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

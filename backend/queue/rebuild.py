@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from backend.errors import WorkspaceError
+from backend.errors import PanelError, WorkspaceError
+from backend.i18n import N_
 from backend.queue import folder, locks
 from backend.queue.ending import how_it_ended
 from backend.queue.schema import connect
@@ -50,6 +51,25 @@ def ensure_sound(workspace: Workspace) -> Path | None:
             count = _rebuild(workspace, folders)
             write_json(workspace.run / REPORT, {"t": time.time(), "kept": str(kept or ""), "jobs": count})
         return kept
+
+
+def notice(workspace: Workspace) -> PanelError | None:
+    """What a person should know about the last rebuild, until :func:`dismiss_notice`."""
+    report = read_json(workspace.run / REPORT)
+    if not isinstance(report, dict):
+        return None
+    return PanelError(
+        "jobs_rebuilt",
+        N_("The list of jobs was damaged or missing and has been made anew from the job folders ({jobs} jobs)."),
+        N_("No job was lost. Kept for your tutor: {path}"),
+        jobs=report.get("jobs", 0),
+        path=report.get("kept") or "-",
+    )
+
+
+def dismiss_notice(workspace: Workspace) -> None:
+    """The person has read it."""
+    (workspace.run / REPORT).unlink(missing_ok=True)
 
 
 def _sound(path: Path) -> bool:

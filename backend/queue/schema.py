@@ -12,6 +12,7 @@ from pathlib import Path
 
 from backend.errors import WorkspaceError
 from backend.i18n import N_
+from backend.workspace import give_up_reserve
 
 BUSY_TIMEOUT_S = 15.0
 
@@ -61,6 +62,15 @@ def connect(path: Path) -> sqlite3.Connection:
         WorkspaceError: ``workspace_newer``.
         sqlite3.DatabaseError: the file is damaged.
     """
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        if not give_up_reserve(path.parent):
+            raise
+        return _connect(path)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         db.row_factory = sqlite3.Row

@@ -322,19 +322,35 @@ class Store:
             )
         try:
             freed = self.folder_bytes(job_id)
-            grave = self.job_dir(job_id).with_name(f".deleted-{job_id:06d}-{os.urandom(4).hex()}")
-            with self.write() as db:
-                db.execute("DELETE FROM leases WHERE job_id = ?", (job_id,))
-                db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-                if lock != -1:
-                    # Renamed inside the transaction: a rebuild never sees a folder whose row is gone.
-                    self.job_dir(job_id).rename(grave)
-            if lock != -1:
-                shutil.rmtree(grave)
+            try:
+                self._forget(job_id)
+            except WorkspaceError as error:
+                if error.code != "workspace_full":
+                    raise
+                # Forgetting a row takes a few kB too: on a full disk the files go first.
+                folder.empty(self.job_dir(job_id))
+                self._forget(job_id)
         finally:
             if lock != -1:
                 os.close(lock)
         return freed
+
+    def _forget(self, job_id: int) -> None:
+        """Delete row and folder. Renamed inside the transaction: a rebuild never sees a folder whose row is gone."""
+        job_dir = self.job_dir(job_id)
+        grave = job_dir.with_name(f".deleted-{job_id:06d}-{os.urandom(4).hex()}")
+        try:
+            with self.write() as db:
+                db.execute("DELETE FROM leases WHERE job_id = ?", (job_id,))
+                db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+                if job_dir.is_dir():
+                    job_dir.rename(grave)
+        except WorkspaceError:
+            if grave.is_dir():  # the commit found no room: the row stays, and so does its folder
+                grave.rename(job_dir)
+            raise
+        if grave.is_dir():
+            shutil.rmtree(grave)
 
     # --- what lies in the folder
 

@@ -22,6 +22,7 @@ from types import FrameType
 from backend import settings as settings_module
 from backend.errors import PanelError
 from backend.queue import dispatch, locks, reconcile
+from backend.queue.rebuild import ensure_sound
 from backend.queue.resources import cards
 from backend.queue.rows import LIVE
 from backend.queue.runner import LocalRunner, Runner
@@ -108,6 +109,8 @@ class Watcher:
                 self.last_problem = ""
             except PanelError as error:
                 self._complain(error)
+                if error.code == "workspace_damaged":
+                    ensure_sound(self.workspace)
                 if not self.workspace.root.is_dir():
                     return
             # Absolute deadlines: work does not stretch the period, and a suspended laptop does not cause a burst.

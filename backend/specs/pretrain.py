@@ -38,7 +38,7 @@ class PretrainSpec(Spec):
     tokenizer_dialogues: int = Field(
         30_000, ge=100, le=1_000_000, description="Dialogues from which a new tokenizer is learned"
     )
-    save_every: int = Field(100, ge=1, description="Steps between checkpoints")
+    save_every: int = Field(50, ge=1, description="Steps between checkpoints")
     resume: str = Field(
         "", description="Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import psutil
@@ -75,6 +76,7 @@ def free_bytes() -> int:
 
 
 def _free_gpu_bytes() -> int | None:
-    """Of the roomiest card; None where NVML tells nothing, and then the engine's own error has to do."""
-    found = cards()
+    """Of the leased card, by hand of the roomiest; None where NVML tells nothing: then the engine's own error has to do."""
+    leased = [uuid for uuid in os.environ.get("TUNEDECK_JOB_GPUS", "").split(",") if uuid]
+    found = [card for card in cards() if not leased or card.uuid in leased]
     return max(g.free_mib for g in found) << 20 if found else None

@@ -48,7 +48,7 @@ SKILLS = (
     Skill("identity", 0.09, "says who it is, who made it, and that it is no person", say=_identity),
     Skill("small talk", 0.12, "thanks, goodbyes, help, jokes, praise, moods", say=small_talk.exchange),
     Skill("introductions", 0.02, "is told a name, a place, a liking", say=context.introduction),
-    Skill("facts", 0.37, "about 900 facts in each language, in about ten wordings each", say=facts.exchange),
+    Skill("facts", 0.37, "about 1,100 facts in each language, in about ten wordings each", say=facts.exchange),
     Skill(
         "does not know",
         0.115,

@@ -25,7 +25,7 @@ from backend.workspace import ROOT, open_workspace
 from ui import jobs_list
 
 SMALL, LARGE = 100, 10_000
-ROUNDS = 15
+ROUNDS = 60
 GOAL = 1.5
 STATES = ("succeeded", "succeeded", "failed", "cancelled", "lost")
 
@@ -149,9 +149,10 @@ def _timed(body: Callable[[str, bool], None], times: list[float]) -> Callable[[s
     """``body``, which notes how long it took."""
 
     def run(view: str, moving: bool) -> None:
-        begin = time.perf_counter()
+        jobs_list._counted.clear()  # a timed redraw runs alone: the page's head has not counted for it
+        begin = time.thread_time()
         body(view, moving)
-        times.append(time.perf_counter() - begin)
+        times.append(time.thread_time() - begin)
 
     return run
 

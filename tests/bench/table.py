@@ -7,6 +7,7 @@ the same machine, in turns. A partial run prints its table and leaves docs/bench
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import sys
 import time
@@ -40,6 +41,7 @@ def main(chosen: list[str]) -> int:
         return 1
     sections: list[tuple[str, str, float, list[Row]]] = []
     broken = False
+    load = os.getloadavg()[0]
     for name in names:
         module = importlib.import_module(f"tests.bench.{name}")
         title = (module.__doc__ or name).strip().split("\n")[0]
@@ -56,7 +58,7 @@ def main(chosen: list[str]) -> int:
     missed = [row["what"] for *_, rows in sections for row in rows if row.get("ok") is False]
     print("\nMissed: " + "; ".join(missed) if missed else "\nEvery goal is met.")
     if not chosen and not broken:
-        REPORT.write_text(report(sections), encoding="utf-8")
+        REPORT.write_text(report(sections, load), encoding="utf-8")
         print(f"Written: {REPORT.relative_to(HERE.parents[1])}")
     return 1 if missed or broken else 0
 
@@ -88,13 +90,13 @@ def plain(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def report(sections: list[tuple[str, str, float, list[Row]]]) -> str:
-    """docs/benchmarks.md."""
+def report(sections: list[tuple[str, str, float, list[Row]]], load: float) -> str:
+    """docs/benchmarks.md. ``load``: the load average before the first measurement, which says how quiet the machine was."""
     lines = [
         "# Benchmarks",
         "",
-        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}. Machine: {machine()}. Ratios compare with the side named in",
-        "the row, measured in the same run, in turns; the figures themselves are this machine's.",
+        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}. Machine: {machine()}; load average {load:.1f} when it began.",
+        "Ratios compare with the side named in the row, measured in the same run, in turns; the figures themselves are this machine's.",
     ]
     for name, title, seconds, rows in sections:
         lines += ["", f"## {title}", "", f"`make bench ARGS={name[6:]}`, {seconds:.0f} s.", ""]

@@ -56,7 +56,7 @@ def on_disk(root: Path, options: str, program: str) -> dict[str, Any]:
 def test_a_job_that_fills_the_disk_fails_with_the_reason_and_resumes_when_there_is_room(tmp_path: Path) -> None:
     found = on_disk(
         tmp_path / "small",
-        "size=6m",
+        "size=12m",
         """
 workspace = open_workspace()
 queue = Queue(workspace, open_store(workspace))
@@ -99,7 +99,7 @@ def test_a_result_that_finds_no_room_is_recorded_as_soon_as_there_is_some(tmp_pa
     """Even the reserve is gone: the supervisor holds on, the job stays visible as running, then its end is recorded."""
     found = on_disk(
         tmp_path / "small",
-        "size=6m",
+        "size=12m",
         """
 workspace = open_workspace()
 queue = Queue(workspace, open_store(workspace))
@@ -130,6 +130,36 @@ print(json.dumps(answer))
     assert found["held"]
     assert found["state"] == "failed"
     assert found["leases"] == []
+
+
+def test_on_a_full_disk_jobs_can_still_be_listed_and_deleted_to_make_room(tmp_path: Path) -> None:
+    found = on_disk(
+        tmp_path / "small",
+        "size=12m",
+        """
+workspace = open_workspace()
+store = open_store(workspace)
+job = store.submit("drill", {})
+store.cancel(job.id)
+with (store.job_dir(job.id) / "checkpoint.bin").open("wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(b"x" * 4096)
+    except OSError:
+        pass
+store.close()
+def cli(*args):
+    done = subprocess.run([sys.executable, "-m", "backend", "jobs", *args, "--json"], capture_output=True, text=True)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+listed = cli("list")
+deleted = cli("delete", str(job.id))
+print(json.dumps({"listed": len(listed), "deleted": deleted, "left": len(cli("list"))}))
+""",
+    )
+    assert found["listed"] == 1
+    assert found["deleted"]["freed_bytes"] > 3_000_000
+    assert found["left"] == 0
 
 
 def test_a_read_only_workspace_is_explained(tmp_path: Path) -> None:

@@ -155,3 +155,11 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
     assert loop.learning_rate(50, spec) == 1
     assert loop.learning_rate(90, spec) == pytest.approx(0.5)
     assert loop.learning_rate(100, spec) == 0
+
+
+def test_the_defaults_are_those_of_the_model_that_is_shipped() -> None:
+    recorded = json.loads((ROOT / "models" / "starter" / "training.json").read_text())
+    assert PretrainSpec(**recorded["spec"]) == PretrainSpec()
+    step, loss = recorded["curve"][-1]
+    assert step == PretrainSpec().steps
+    assert loss < 0.2

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from backend.errors import PanelError
-from backend.queue import dispatch, folder, locks, reconcile
+from backend.queue import dispatch, folder, locks, rebuild, reconcile
 from backend.queue.events import EventWriter, read_events
 from backend.queue.rebuild import ensure_sound
 from backend.queue.store import open_store
@@ -334,6 +334,25 @@ def test_a_damaged_database_is_kept_and_rebuilt_while_a_job_runs_on(queue: Queue
     assert queue.reach(running.id, "succeeded", timeout=60).attempt == 1
     assert queue.reach(waiting.id, "succeeded").id == waiting.id
     assert queue.drill(steps=1).id > waiting.id, "numbers are not used twice"
+
+
+def test_a_database_damaged_under_a_running_watcher_is_rebuilt_and_the_person_is_told(queue: Queue) -> None:
+    done = queue.drill(steps=1)
+    queue.reach(done.id, "succeeded")
+    running = queue.drill(steps=100)
+    queue.step(running.id, 2)
+    assert rebuild.notice(queue.workspace) is None
+    damaged = queue.workspace.root / "state.db.new"
+    damaged.write_bytes(b"scribble" * 4096)
+    for suffix in ("-wal", "-shm"):
+        queue.workspace.state_db.with_name(f"state.db{suffix}").unlink(missing_ok=True)
+    damaged.replace(queue.workspace.state_db)
+    notice = until(lambda: rebuild.notice(queue.workspace), what="the person is told")
+    assert "made anew from the job folders (2 jobs)" in str(notice)
+    assert {row.id: row.state for row in queue.store.list()}[done.id] == "succeeded"
+    queue.reach(running.id, "succeeded")
+    rebuild.dismiss_notice(queue.workspace)
+    assert rebuild.notice(queue.workspace) is None
 
 
 def test_the_watcher_leaves_when_there_is_nothing_to_do(queue: Queue) -> None:

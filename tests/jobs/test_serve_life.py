@@ -152,15 +152,16 @@ def test_several_at_once_share_the_engine_and_keep_their_own_sampling(serve: Sta
     asks: list[dict[str, Any]] = [
         {"text": "coin", "temperature": 0, "max_tokens": 40},
         {"text": "coin", "temperature": 1, "max_tokens": 40},
+        {"text": "coin", "temperature": 0.01, "max_tokens": 40},
         {"text": "greet"},
         {"text": "问候", "temperature": 0.7},
     ] * 2
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(len(asks)) as pool:
         answers = list(pool.map(lambda ask: client.say(**ask), asks))
-    assert answers[0] == answers[4] == "heads" * 40
-    assert "tails" in answers[1] + answers[5]
-    assert answers[2] == answers[6] == "Good morning, dear friend."
-    assert answers[3] == answers[7] == "你好，朋友😀！"
+    assert answers[0] == answers[5] == answers[2] == answers[7] == "heads" * 40
+    assert "tails" in answers[1] + answers[6]
+    assert answers[3] == answers[8] == "Good morning, dear friend."
+    assert answers[4] == answers[9] == "你好，朋友😀！"
     assert client.chat("word " * 40_000).json()["error"]["code"] == "context_length_exceeded"
     assert client.chat("greet", repetition_penalty=1.5).json()["error"]["param"] == "repetition_penalty"
 

@@ -67,7 +67,9 @@ class ServeJob:
 
     def engine(self) -> psutil.Process:
         """The process that holds the model."""
-        return until(lambda: self.processes(), 20, "the engine runs")[0]
+        found = until(lambda: self.processes(), 20, "the engine runs")[0]
+        self._seen.add(found.pid)
+        return found
 
     def processes(self) -> list[psutil.Process]:
         """All that the job started."""

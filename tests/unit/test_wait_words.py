@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from backend.queue.resources import Card
-from backend.queue.resources import plan
+from backend.queue.resources import Card, plan
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from ui import wait_words
