@@ -12,6 +12,7 @@ raises :class:`Stopped`). A second SIGINT interrupts at once.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -123,21 +124,27 @@ def main(verb: str, run: Callable[[Job], dict[str, Any] | None], argv: list[str]
     except KeyboardInterrupt:
         return EXIT_STOPPED
     except PanelError as error:
-        print(f"{error}\n{error.hint}".strip(), file=sys.stderr, flush=True)  # noqa: T201
+        _say(f"{error}\n{error.hint}".strip())
         # The log's last line would be this very sentence: the evidence is what the program names, or nothing.
         line = str(error.params.get("line") or "")
         return _failed(folder, error, {"evidence": {"line": None, "text": line} if line else {}})
     except OSError as error:
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _failed(folder, explain_os_error(error, folder))
         return _failed(folder, _unexpected(error))
     except Exception as error:  # noqa: BLE001 - the border of the program: everything becomes a recorded failure
-        traceback.print_exc()
+        _say(traceback.format_exc().rstrip())
         return _failed(folder, _unexpected(error))
     finally:
         if job is not None:
             job.events.close()
+
+
+def _say(text: str) -> None:
+    """A last word on standard error; the log may lie on the very disk that is full."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _unexpected(error: Exception) -> PanelError:
@@ -156,7 +163,7 @@ def _failed(folder: Path, error: PanelError, more: dict[str, Any] | None = None)
         _write_result(folder, {"ok": False, "attempt": attempt, "error": {**error.to_dict(), **(more or {})}})
     except PanelError as second:
         # The supervisor still sees the exit code and the log's end.
-        print(f"The reason could not be recorded either: {second}", file=sys.stderr, flush=True)  # noqa: T201
+        _say(f"The reason could not be recorded either: {second}")
     return 1
 
 

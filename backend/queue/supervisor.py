@@ -8,6 +8,7 @@ on nothing but the standard library, psutil and the database: about 25 MB. With 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -163,7 +164,7 @@ class Supervisor:
         """Nothing of the job stays: what it left behind is told to go, then made to."""
         left = proctree.end_all(self.members, min(2.0, float(self.plan["grace_term_s"])), reap_children=True)
         if left:
-            print(f"{left} process(es) left behind by the program were ended", flush=True)  # noqa: T201 - our log
+            say(f"{left} process(es) left behind by the program were ended")
 
     def read_progress(self) -> None:
         """The newest events into the row."""
@@ -183,7 +184,7 @@ class Supervisor:
         try:
             write()
         except WorkspaceError as error:
-            print(f"not recorded for now: {error}", flush=True)  # noqa: T201 - our log
+            say(f"not recorded for now: {error}")
 
     def finish(self, end: dict[str, Any]) -> None:
         """Record the end; while the disk is full, hold on and try again: the lock says that it is not over."""
@@ -202,9 +203,15 @@ class Supervisor:
             except WorkspaceError as error:
                 if not self.dir.exists():
                     return
-                print(f"cannot record the end yet: {error}", flush=True)  # noqa: T201 - our log
+                say(f"cannot record the end yet: {error}")
                 time.sleep(pause)
                 pause = min(pause * 2, 10.0)
+
+
+def say(text: str) -> None:
+    """A line for ``supervisor.log``. It may lie on the very disk that is full: the watch matters more than its diary."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)  # noqa: T201 - our log
 
 
 def _size(path: Path) -> int:
@@ -220,7 +227,7 @@ def main(argv: list[str]) -> int:
     os.set_inheritable(lock, False)  # the lock is ours alone: a daemonised grandchild must not keep it
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        print("not a subreaper: daemonised processes are found by their cookie only", flush=True)  # noqa: T201
+        say("not a subreaper: daemonised processes are found by their cookie only")
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # What stops the panel or the session must not stop the watch; a shutdown ends it with SIGKILL.
         signal.signal(signum, signal.SIG_IGN)

@@ -26,7 +26,9 @@ from tests.support.wait import until
 
 def can_mount() -> bool:
     probe = ["unshare", "-m", "--propagation", "private", "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "/mnt"]
-    return shutil.which("unshare") is not None and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    return (
+        shutil.which("unshare") is not None and subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    )
 
 
 pytestmark = pytest.mark.skipif(not can_mount(), reason="needs the right to mount a small disk")

@@ -153,7 +153,9 @@ def test_a_search_sees_words_through_their_colours(log: Path) -> None:
 def test_a_coloured_line_is_found_once_although_blocks_overlap(log: Path) -> None:
     log.write_bytes(b"".join(b"\x1b[31merror\x1b[0m %d\n" % n for n in range(9)))
     for block in (1, 7, 1000):
-        assert [hit.line for hit in logs.search(log, "error", block=block).hits] == [f"error {n}" for n in range(8, -1, -1)]
+        assert [hit.line for hit in logs.search(log, "error", block=block).hits] == [
+            f"error {n}" for n in range(8, -1, -1)
+        ]
 
 
 def test_a_search_that_has_enough_hits_goes_on_from_there(log: Path) -> None:
