@@ -106,23 +106,44 @@ FULL_BYTES = 1 << 20
 """A disk with less than this is full: SQLite then says no more than "disk I/O error"."""
 
 
+def workspace_full(path: Path) -> WorkspaceError:
+    """The disk of ``path`` has no room."""
+    return WorkspaceError(
+        "workspace_full",
+        N_("The disk that holds {path} is full."),
+        N_("Delete finished jobs or other files there; what is running goes on."),
+        path=str(path),
+    )
+
+
+def workspace_read_only(path: Path) -> WorkspaceError:
+    """Nothing can be written below ``path``."""
+    return WorkspaceError(
+        "workspace_read_only",
+        N_("TuneDeck cannot write to its folder {path}."),
+        N_("Give yourself write permission there, or set TUNEDECK_WORKSPACE to a folder that you own."),
+        path=str(path),
+    )
+
+
+def workspace_bad(path: Path, problem: str) -> WorkspaceError:
+    """``path`` cannot be used, for a reason that only the system's own words tell."""
+    return WorkspaceError(
+        "workspace_bad",
+        N_("The folder {path} cannot be used: {problem}."),
+        N_("Set TUNEDECK_WORKSPACE to another folder."),
+        path=str(path),
+        problem=problem,
+    )
+
+
 def explain_sql_error(error: sqlite3.DatabaseError, path: Path) -> WorkspaceError:
     """The :class:`WorkspaceError` for a failed statement on the database ``path``."""
     text = str(error)
     if "disk is full" in text or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL_BYTES):
-        return WorkspaceError(
-            "workspace_full",
-            N_("The disk that holds {path} is full."),
-            N_("Delete finished jobs or other files there; what is running goes on."),
-            path=str(path.parent),
-        )
+        return workspace_full(path.parent)
     if "readonly" in text or "unable to open" in text:
-        return WorkspaceError(
-            "workspace_read_only",
-            N_("TuneDeck cannot write to its folder {path}."),
-            N_("Give yourself write permission there, or set TUNEDECK_WORKSPACE to a folder that you own."),
-            path=str(path.parent),
-        )
+        return workspace_read_only(path.parent)
     if "locked" in text:
         return WorkspaceError(
             "workspace_busy",
@@ -137,10 +158,4 @@ def explain_sql_error(error: sqlite3.DatabaseError, path: Path) -> WorkspaceErro
             N_("Start the panel again: it keeps a copy and rebuilds the list of jobs from their folders."),
             path=str(path),
         )
-    return WorkspaceError(
-        "workspace_bad",
-        N_("The folder {path} cannot be used: {problem}."),
-        N_("Set TUNEDECK_WORKSPACE to another folder."),
-        path=str(path.parent),
-        problem=text,
-    )
+    return workspace_bad(path.parent, text)

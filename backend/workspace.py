@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import WorkspaceError
-from backend.i18n import N_
+from backend.errors import WorkspaceError, workspace_bad, workspace_full, workspace_read_only
 
 RESERVE, RESERVE_BYTES = "reserve", 512 * 1024
 """Set aside under ``run/``: even SQLite's side files need room, and on a full disk a person must be able to delete."""
@@ -129,26 +128,10 @@ def give_up_reserve(root: Path) -> bool:
 def explain_os_error(error: OSError, path: Path) -> WorkspaceError:
     """The :class:`WorkspaceError` for a failed write below ``path``."""
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return WorkspaceError(
-            "workspace_read_only",
-            N_("TuneDeck cannot write to its folder {path}."),
-            N_("Give yourself write permission there, or set TUNEDECK_WORKSPACE to a folder that you own."),
-            path=str(path),
-        )
+        return workspace_read_only(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return WorkspaceError(
-            "workspace_full",
-            N_("The disk that holds {path} is full."),
-            N_("Delete finished jobs or other files there; what is running goes on."),
-            path=str(path),
-        )
-    return WorkspaceError(
-        "workspace_bad",
-        N_("The folder {path} cannot be used: {problem}."),
-        N_("Set TUNEDECK_WORKSPACE to another folder."),
-        path=str(path),
-        problem=error.strerror or str(error),
-    )
+        return workspace_full(path)
+    return workspace_bad(path, error.strerror or str(error))
 
 
 def write_json(path: Path, data: Any, *, mode: int = 0o600) -> None:

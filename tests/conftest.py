@@ -14,6 +14,15 @@ from backend.workspace import Workspace, open_workspace
 from tests.support.jobs import Queue
 
 
+ORDER = ("unit", "pages", "jobs", "e2e", "gpu", "bench")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick ones first; and Playwright keeps an event loop in this thread, so nothing that needs one comes after it."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))
+
+
 @pytest.fixture(autouse=True)
 def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in list(os.environ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,9 @@ def guarded(draw: Callable[[], None], key: str) -> Callable[[], None]:
             draw()
         except PanelError as error:
             show(error, key=key)
+        except Exception as defect:  # as in the frame: every defect becomes an error card, and a line in the log
+            logging.getLogger("tunedeck").exception("fragment %s", key)
+            show_unexpected(defect, key=key)
 
     return drawn
 

@@ -11,23 +11,21 @@ import json
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from backend.chat.schema import MIGRATIONS
-from backend.errors import PanelError, WorkspaceError, explain_sql_error
+from backend.database import Transactions, connect, is_damage, put_beside
+from backend.errors import PanelError, WorkspaceError
 from backend.i18n import N_
-from backend.queue.schema import migrate
 from backend.workspace import Workspace, explain_os_error
 
-BUSY_TIMEOUT_S = 15.0
 NOTICE = "notice"
 """Key in ``meta`` of what a person must be told about this file (:meth:`PanelError.to_dict`)."""
 
 
-class Database:
+class Database(Transactions):
     """One connection to ``chat.db``, shared by all threads of the process, one at a time.
 
     Raises:
@@ -35,7 +33,7 @@ class Database:
     """
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        self.workspace, self.path = workspace, workspace.chat_db
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._inode = 0
@@ -51,25 +49,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """The connection, with SQLite's errors in words."""
-        path = self.workspace.chat_db
-        with self._lock:
-            try:
-                yield self._connection(path)
-            except sqlite3.DatabaseError as error:
-                raise explain_sql_error(error, path) from error
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it or nothing."""
-        with self.read() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        with self._lock, super().read() as db:
+            yield db
 
     def notice(self) -> PanelError | None:
         """What happened to the file, until :meth:`dismiss_notice`."""
@@ -85,7 +66,8 @@ class Database:
         """The file that the panel ``owner`` holds locked while it lives."""
         return self.workspace.run / f"chat-{owner}.lock"
 
-    def _connection(self, path: Path) -> sqlite3.Connection:
+    def _connection(self) -> sqlite3.Connection:
+        path = self.path
         seen = path.stat().st_ino if path.exists() else 0
         # Another panel may have put a damaged file aside: go on with the one that has its name now.
         if self._db is None or seen != self._inode:
@@ -111,9 +93,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         try:
             return _connect(path)
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
-        kept = _put_beside(path)
+        kept = put_beside(path)
         db = _connect(path)
         notice = WorkspaceError(
             "chat_damaged",
@@ -126,38 +108,18 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    # What was said survives the end of any process; a power cut may cost the last second, never the file.
+    db = connect(path, MIGRATIONS, synchronous="NORMAL")
     try:
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode = WAL")
-        # What was said survives the end of any process; a power cut may cost the last second, never the file.
-        db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA foreign_keys = ON")
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"malformed: {verdict}")
-        migrate(db, path, MIGRATIONS)
     except BaseException:
         db.close()
         raise
     path.chmod(0o600)
     return db
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    text = str(error)
-    return "malformed" in text or "not a database" in text or "file is encrypted" in text
-
-
-def _put_beside(path: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    kept = path.with_name(f"{path.name}.damaged-{stamp}-{os.urandom(2).hex()}")
-    path.rename(kept)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(kept.with_name(kept.name + suffix))
-    return kept
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+
+from backend.database import Migration
 
 
 def _1_conversations_and_messages(db: sqlite3.Connection) -> None:
@@ -32,4 +33,4 @@ def _1_conversations_and_messages(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_1_conversations_and_messages]
+MIGRATIONS: list[Migration] = [_1_conversations_and_messages]

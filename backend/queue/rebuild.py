@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import sqlite3
 import time
 from pathlib import Path
 from typing import Any
 
+from backend.database import connect, is_damage, put_beside
 from backend.errors import PanelError, WorkspaceError
 from backend.i18n import N_
 from backend.queue import folder, locks
 from backend.queue.ending import how_it_ended
-from backend.queue.schema import connect
-from backend.queue.store import insert_job
+from backend.queue.schema import MIGRATIONS
+from backend.queue.submit import insert_job
 from backend.workspace import Workspace, read_json, write_json
 
 REPORT = "rebuilt.json"
@@ -39,13 +39,7 @@ def ensure_sound(workspace: Workspace) -> Path | None:
             return None
         kept: Path | None = None
         if exists:
-            stamp = time.strftime("%Y%m%d-%H%M%S")
-            kept = workspace.root / f"state.db.damaged-{stamp}-{os.urandom(2).hex()}"
-            workspace.state_db.rename(kept)
-            for suffix in ("-wal", "-shm"):
-                side = workspace.state_db.with_name(workspace.state_db.name + suffix)
-                if side.exists():
-                    side.rename(kept.with_name(kept.name + suffix))
+            kept = put_beside(workspace.state_db)
         folders = sorted(p for p in workspace.jobs.iterdir() if p.name.isdigit() and p.is_dir())
         if exists or folders:
             count = _rebuild(workspace, folders)
@@ -74,12 +68,12 @@ def dismiss_notice(workspace: Workspace) -> None:
 
 def _sound(path: Path) -> bool:
     try:
-        db = connect(path)
+        db = connect(path, MIGRATIONS)
     except WorkspaceError:
         raise
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
-            raise  # locked, read-only, full: not damage
+        if not is_damage(error):
+            raise  # locked, read-only, full
         return False
     try:
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -95,7 +89,7 @@ def _rebuild(workspace: Workspace, folders: list[Path]) -> int:
     building = workspace.root / "state.db.building"
     for suffix in ("", "-wal", "-shm"):
         building.with_name(building.name + suffix).unlink(missing_ok=True)
-    db = connect(building)
+    db = connect(building, MIGRATIONS)
     count = 0
     try:
         db.execute("BEGIN IMMEDIATE")

@@ -1,20 +1,10 @@
-"""The database of jobs: its tables, as a list of migrations, and how a connection to it is opened.
-
-WAL, so that the page reads while a supervisor writes; ``synchronous=FULL``, so that a job that was acknowledged is
-there after a power cut. ``user_version`` counts the migrations applied; a database made by a newer TuneDeck is refused.
-"""
+"""The tables of ``state.db``, as a list of migrations."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 
-from backend.errors import WorkspaceError
-from backend.i18n import N_
-from backend.workspace import give_up_reserve
-
-BUSY_TIMEOUT_S = 15.0
+from backend.database import Migration
 
 
 def _1_jobs_and_leases(db: sqlite3.Connection) -> None:
@@ -52,65 +42,4 @@ def _2_change_counter(db: sqlite3.Connection) -> None:
         )
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_1_jobs_and_leases, _2_change_counter]
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection in autocommit mode (transactions are written out), migrated to the newest version.
-
-    Raises:
-        WorkspaceError: ``workspace_newer``.
-        sqlite3.DatabaseError: the file is damaged.
-    """
-    try:
-        return _connect(path)
-    except sqlite3.OperationalError:
-        if not give_up_reserve(path.parent):
-            raise
-        return _connect(path)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    try:
-        db.row_factory = sqlite3.Row
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        migrate(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def migrate(
-    db: sqlite3.Connection, path: Path, migrations: list[Callable[[sqlite3.Connection], None]] = MIGRATIONS
-) -> None:
-    """Apply what is missing, all in one transaction; a second process that got there first is noticed."""
-    if _version(db) == len(migrations):
-        return
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        have = _version(db)
-        if have > len(migrations):
-            raise WorkspaceError(
-                "workspace_newer",
-                N_(
-                    "The workspace file {path} was written by a newer TuneDeck (format {have}; this one knows {known})."
-                ),
-                N_("Update TuneDeck, or set TUNEDECK_WORKSPACE to another folder. Nothing was changed."),
-                path=str(path),
-                have=have,
-                known=len(migrations),
-            )
-        for migration in migrations[have:]:
-            migration(db)
-        db.execute(f"PRAGMA user_version = {len(migrations)}")
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
+MIGRATIONS: list[Migration] = [_1_jobs_and_leases, _2_change_counter]

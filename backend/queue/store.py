@@ -7,26 +7,22 @@ One connection per thread; every change of state is an UPDATE guarded by the sta
 from __future__ import annotations
 
 import builtins
-import getpass
-import json
 import os
 import shutil
 import sqlite3
 import sys
-import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ConflictError, NotFoundError, WorkspaceError, explain_sql_error
+from backend.database import ThreadLocalDatabase
+from backend.errors import ConflictError, NotFoundError, WorkspaceError
 from backend.i18n import N_
 from backend.queue import folder, locks
 from backend.queue.events import read_events
 from backend.queue.rows import COLUMNS, DONE, LIVE, JobRow, from_sql
-from backend.queue.schema import connect
-from backend.workspace import Workspace, explain_os_error, write_json
+from backend.queue.schema import MIGRATIONS
+from backend.workspace import Workspace
 
 
 def open_store(workspace: Workspace, *, check: bool = False) -> Store:
@@ -45,59 +41,12 @@ def open_store(workspace: Workspace, *, check: bool = False) -> Store:
 LIVE_ROWS = f"WHERE state IN ({','.join('?' * len(LIVE))}) ORDER BY id"
 
 
-class Store:
+class Store(ThreadLocalDatabase):
     """The queue of one workspace; safe to share between threads."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self._local = threading.local()
-        with self.read():
-            pass
-
-    # --- connections
-
-    def _connection(self) -> sqlite3.Connection:
-        path = self.workspace.state_db
-        try:
-            seen = path.stat().st_ino
-        except FileNotFoundError:
-            seen = 0
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        # A rebuilt database is a new file under the old name: go on with that one.
-        if db is None or self._local.inode != seen:
-            if db is not None:
-                db.close()
-            self._local.db = db = connect(path)
-            self._local.inode = path.stat().st_ino
-        return db
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """The connection of this thread, with SQLite's errors in words."""
-        try:
-            yield self._connection()
-        except sqlite3.DatabaseError as error:
-            raise explain_sql_error(error, self.workspace.state_db) from error
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it or nothing."""
-        with self.read() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-
-    def close(self) -> None:
-        """Close this thread's connection."""
-        db = getattr(self._local, "db", None)
-        if db is not None:
-            db.close()
-            self._local.db = None
+        super().__init__(workspace.state_db, MIGRATIONS)
 
     # --- asking for things
 
@@ -116,48 +65,9 @@ class Store:
             SpecError: the spec has wrong fields (all of them named) or the verb is unknown.
             WorkspaceError: the disk is full or read-only; then no job was made.
         """
-        from backend.specs import parse
+        from backend.queue.submit import submit
 
-        spec = parse(verb, data)
-        with self.write() as db:
-            if submit_key is not None:
-                row = db.execute("SELECT id FROM jobs WHERE submit_key = ?", (submit_key,)).fetchone()
-                if row is not None:
-                    return self.row(db, row["id"])
-            job = {
-                "verb": verb,
-                "title": title.strip() or spec.default_title(),
-                "created": time.time(),
-                "owner": getpass.getuser(),
-                "parent": parent,
-                "service": spec.service,
-                "auto_resumes": spec.auto_resume,
-                "resources": spec.resources().model_dump(),
-                "submit_key": submit_key,
-                "grace_int_s": spec.grace_int_s,
-            }
-            job_id, job_dir = self._new_folder(db)
-            try:
-                write_json(job_dir / folder.SPEC, spec.model_dump(mode="json"))
-                write_json(job_dir / folder.JOB, {"id": job_id, **job})
-                insert_job(db, job_id, job)
-            except BaseException:
-                shutil.rmtree(job_dir, ignore_errors=True)
-                raise
-            return self.row(db, job_id)
-
-    def _new_folder(self, db: sqlite3.Connection) -> tuple[int, Path]:
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'").fetchone()
-        job_id = (row["seq"] if row else 0) + 1
-        while True:
-            job_dir = self.workspace.job_dir(job_id)
-            try:
-                job_dir.mkdir(mode=0o700, parents=True)
-                return job_id, job_dir
-            except FileExistsError:
-                job_id += 1  # left by a submit that was killed before its row was committed
-            except OSError as error:
-                raise explain_os_error(error, self.workspace.jobs) from error
+        return submit(self, verb, data, title=title, submit_key=submit_key, parent=parent)
 
     # --- looking
 
@@ -378,32 +288,3 @@ class Store:
             if after == offset:
                 return found
             offset = after
-
-
-def insert_job(db: sqlite3.Connection, job_id: int, job: dict[str, Any]) -> None:
-    """Insert the row of a job that is ``queued``; ``job`` is the content of its ``job.json``."""
-    db.execute(
-        "INSERT INTO jobs (id, verb, title, state, created, position, owner, parent, service, auto_resumes, resources,"
-        " submit_key) VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            job_id,
-            job["verb"],
-            _sql_text(job["title"]),
-            job["created"],
-            float(job_id),
-            job["owner"],
-            job.get("parent"),
-            int(bool(job.get("service"))),
-            int(job.get("auto_resumes", 0)),
-            json.dumps(job.get("resources", {})),
-            job.get("submit_key"),
-        ),
-    )
-
-
-def _sql_text(text: str) -> str:
-    """``text`` without lone surrogates, which SQLite cannot store."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-__all__ = ["JobRow", "Store", "WorkspaceError", "insert_job", "open_store"]
