@@ -13,7 +13,6 @@ from backend.queue.store import Store, open_store
 from backend.workspace import Workspace, open_workspace
 from tests.support.jobs import Queue
 
-
 ORDER = ("unit", "pages", "jobs", "e2e", "gpu", "bench")
 
 

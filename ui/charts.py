@@ -7,7 +7,7 @@ import streamlit as st
 
 from backend.i18n import _
 from backend.queue.series import POINTS, Curve, thin
-from ui.job_card import figure
+from ui import words
 
 # Okabe and Ito's palette (2008), told apart by colour-blind readers; without its yellow, which is too pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -26,7 +26,9 @@ def metrics(curves: dict[str, Curve], *, key: str) -> None:
     drawn = [(name, curve) for name, curve in curves.items() if len(curve.points) > 1]
     for name, curve in curves.items():
         if len(curve.points) <= 1 or isinstance(curve.last, str):
-            st.caption(_("{metric}: {value}").format(metric=name, value=figure(curve.last)))
+            st.caption(
+                _("{metric}: {value}").format(metric=words.metric_word(name), value=words.figure(name, curve.last))
+            )
     for left in range(0, len(drawn), 2):
         for column, (name, curve) in zip(st.columns(2), drawn[left : left + 2], strict=False):
             with column:
@@ -46,7 +48,7 @@ def frame(curve: Curve) -> tuple[pd.DataFrame, bool]:
 
 def _chart(name: str, curve: Curve, key: str) -> None:
     data, stepped = frame(curve)
-    st.markdown(f"**{name.replace('_', ' ')}** {figure(curve.last)}")
+    st.markdown(f"**{words.metric_word(name)}** {words.figure(name, curve.last)}")
     st.echarts_chart(
         {
             "animation": False,
@@ -65,7 +67,7 @@ def _chart(name: str, curve: Curve, key: str) -> None:
             "series": [
                 {
                     "type": "line",
-                    "name": name,
+                    "name": words.metric_word(name),
                     "encode": {"x": "x", "y": "y"},
                     "showSymbol": False,
                     "lineStyle": {"width": 2},
@@ -75,5 +77,7 @@ def _chart(name: str, curve: Curve, key: str) -> None:
         },
         height=220,
         key=key,
-        alt=_("Chart of {metric}; newest value {value}").format(metric=name, value=figure(curve.last)),
+        alt=_("Chart of {metric}; newest value {value}").format(
+            metric=words.metric_word(name), value=words.figure(name, curve.last)
+        ),
     )

@@ -92,21 +92,20 @@ def progress_line(row: JobRow) -> str:
     step, total = progress.get("step"), progress.get("total")
     if step is not None and total:
         parts.append(_("{step} of {total}").format(step=_count(step), total=_count(total)))
-    elif step is not None:
+    elif step is not None and not row.service:
         parts.append(_("step {step}").format(step=_count(step)))
     metrics = progress.get("metrics") or {}
-    parts += [f"{name} {figure(value)}" for name, value in list(metrics.items())[:METRICS]]
+    if row.service:
+        metrics = {name: metrics[name] for name in words.SERVICE_METRICS if name in metrics}
+    parts += [
+        f"{words.metric_word(name)} {words.figure(name, value)}" for name, value in list(metrics.items())[:METRICS]
+    ]
     return " · ".join(parts)
 
 
 def failure(row: JobRow) -> str:
     """What went wrong, in one sentence."""
     return PanelError.from_dict(row.error).localized()[0] if row.error.get("message") else ""
-
-
-def figure(value: object) -> str:
-    """A metric in at most four significant digits; NaN and infinity arrive as text and stay so."""
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
 
 
 def _count(value: object) -> str:

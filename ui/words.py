@@ -67,9 +67,24 @@ PHASES = {
     "save": N_("saving"),
     "work": N_("working"),
     "count": N_("counting"),
+    "hung": N_("not answering"),
+    "restart": N_("restarting"),
     "corpus": N_("writing the corpus"),
     "tokenizer": N_("making the tokenizer"),
 }
+
+METRICS = {
+    "loss": N_("loss"),
+    "eval_loss": N_("validation loss"),
+    "lr": N_("learning rate"),
+    "grad_norm": N_("gradient norm"),
+    "tokens_s": N_("tokens/s"),
+    "requests": N_("requests"),
+    "rss_mib": N_("memory"),
+}
+"""What a metric is called; any other one stands for itself."""
+SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")
+"""What of a server is worth a line in a list."""
 
 
 def look(row: JobRow) -> Look:
@@ -94,6 +109,18 @@ def verb_icon(verb: str) -> str:
 def phase_word(phase: str) -> str:
     """What a job does now, in words; a phase that an engine invented stands for itself."""
     return _(PHASES[phase]) if phase in PHASES else phase.replace("_", " ")
+
+
+def metric_word(name: str) -> str:
+    """What the metric ``name`` is called; one that an engine invented stands for itself."""
+    return _(METRICS[name]) if name in METRICS else name.removesuffix("_mib").replace("_", " ")
+
+
+def figure(name: str, value: object) -> str:
+    """The value of a metric: memory in GiB, others in at most four digits. NaN arrives as text and stays so."""
+    if name.endswith("_mib") and isinstance(value, int | float):
+        return gib(value * 2**20)
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
 
 
 def progress_of(row: JobRow) -> float | None:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from backend.i18n import N_
 from backend.specs.base import Spec
 
 
@@ -20,29 +21,65 @@ class PretrainSpec(Spec):
     auto_resume: ClassVar[int] = 3
     grace_int_s: ClassVar[float | None] = 60
 
-    output: str = Field("", description="Folder for the model; empty: 'model' in the job's folder")
+    output: str = Field(
+        "", title=N_("Folder"), description=N_("Folder for the model; empty: 'model' in the job's folder")
+    )
     size: Literal["tiny", "starter", "large"] = Field(
-        "starter", description="Size of the model: 0.2, 5 or 13 million parameters"
+        "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 5 or 13 million parameters")
     )
-    seed: int = Field(1, ge=0, description="Seed of weights and data")
-    steps: int = Field(1200, ge=1, le=10_000_000, description="Training steps")
-    batch_tokens: int = Field(4096, ge=256, le=1 << 20, description="Tokens per step")
-    micro_batches: int = Field(2, ge=1, le=64, description="Parts in which a step is computed")
-    lr: float = Field(0.02, gt=0, le=1, description="Learning rate of the matrices (Muon)")
-    embedding_lr: float = Field(0.003, gt=0, le=1, description="Learning rate of embeddings and norms (AdamW)")
-    weight_decay: float = Field(0.01, ge=0, le=1, description="Weight decay")
-    warmup_steps: int = Field(50, ge=0, description="Steps over which the learning rate rises")
-    decay_steps: int = Field(272, ge=0, description="Last steps, over which the learning rate falls to zero")
-    prompt_weight: float = Field(0.0, ge=0, le=1, description="Weight of the loss on what people say; answers weigh 1")
-    tokenizer: str = Field("", description="Folder of a tokenizer to use; empty: a new one is learned from the corpus")
+    seed: int = Field(1, ge=0, title=N_("Seed"), description=N_("Seed of weights and data"))
+    steps: int = Field(1200, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
+    batch_tokens: int = Field(4096, ge=256, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step"))
+    micro_batches: int = Field(
+        2, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
+    )
+    lr: float = Field(
+        0.02, gt=0, le=1, title=N_("Learning rate"), description=N_("Learning rate of the matrices (Muon)")
+    )
+    embedding_lr: float = Field(
+        0.003,
+        gt=0,
+        le=1,
+        title=N_("Learning rate of embeddings"),
+        description=N_("Learning rate of embeddings and norms (AdamW)"),
+    )
+    weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Weight decay"))
+    warmup_steps: int = Field(
+        50, ge=0, title=N_("Warm-up steps"), description=N_("Steps over which the learning rate rises")
+    )
+    decay_steps: int = Field(
+        272, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
+    )
+    prompt_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        title=N_("Weight of prompts"),
+        description=N_("Weight of the loss on what people say; answers weigh 1"),
+    )
+    tokenizer: str = Field(
+        "",
+        title=N_("Tokenizer"),
+        description=N_("Folder of a tokenizer to use; empty: a new one is learned from the corpus"),
+    )
     tokenizer_dialogues: int = Field(
-        30_000, ge=100, le=1_000_000, description="Dialogues from which a new tokenizer is learned"
+        30_000,
+        ge=100,
+        le=1_000_000,
+        title=N_("Dialogues for the tokenizer"),
+        description=N_("Dialogues from which a new tokenizer is learned"),
     )
-    save_every: int = Field(50, ge=1, description="Steps between checkpoints")
+    save_every: int = Field(
+        50, ge=1, title=N_("Steps between checkpoints"), description=N_("Steps between checkpoints")
+    )
     resume: str = Field(
-        "", description="Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
+        "",
+        title=N_("Begin from"),
+        description=N_(
+            "Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
+        ),
     )
-    threads: int = Field(1, ge=1, le=256, description="CPU threads")
+    threads: int = Field(1, ge=1, le=256, title=N_("CPU threads"), description=N_("CPU threads"))
 
     @model_validator(mode="after")
     def _fits(self) -> PretrainSpec:

@@ -20,24 +20,62 @@ class ServeSpec(Spec):
     service: ClassVar[bool] = True
     grace_int_s: ClassVar[float | None] = 8.0
 
-    model: str = Field(min_length=1, max_length=4096, description=N_("Name of a model in the catalog, or its folder"))
-    name: str = Field("", max_length=96, description=N_("Name that clients call it by; empty means the model's own"))
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description=N_("What computes: the CPU, or one GPU"))
-    gpu_mib: int = Field(0, ge=0, description=N_("MiB of GPU memory to reserve; 0 means a whole GPU"))
+    model: str = Field(
+        min_length=1,
+        max_length=4096,
+        title=N_("Model"),
+        description=N_("Name of a model in the catalog, or its folder"),
+    )
+    name: str = Field(
+        "",
+        max_length=96,
+        title=N_("Served name"),
+        description=N_("Name that clients call it by; empty means the model's own"),
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title=N_("Computes on"), description=N_("What computes: the CPU, or one GPU")
+    )
+    gpu_mib: int = Field(
+        0, ge=0, title=N_("GPU memory (MiB)"), description=N_("MiB of GPU memory to reserve; 0 means a whole GPU")
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
+        title=N_("Number format"),
         description=N_("Number format to compute in; auto takes the stored one, or a faster one that loses nothing"),
     )
-    completions_only: bool = Field(False, description=N_("Serve a model without a chat template, for completions only"))
-    threads: int = Field(0, ge=0, le=1024, description=N_("CPU threads for one answer; 0 means the measured default"))
+    completions_only: bool = Field(
+        False,
+        title=N_("Completions only"),
+        description=N_("Serve a model without a chat template, for completions only"),
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        title=N_("CPU threads"),
+        description=N_("CPU threads for one answer; 0 means the measured default"),
+    )
     continuous_batching: Literal["auto", "on", "off"] = Field(
-        "auto", description=N_("Compute several answers at once; slower for one, faster for many")
+        "auto",
+        title=N_("Several answers at once"),
+        description=N_("Compute several answers at once; slower for one, faster for many"),
     )
     context_length: int = Field(
-        0, ge=0, le=10_000_000, description=N_("Longest prompt and answer together, in tokens; 0 means the model's own")
+        0,
+        ge=0,
+        le=10_000_000,
+        title=N_("Context length (tokens)"),
+        description=N_("Longest prompt and answer together, in tokens; 0 means the model's own"),
     )
-    idle_s: float = Field(0, ge=0, description=N_("Stop after so many seconds without a request; 0 means never"))
-    max_restarts: int = Field(3, ge=0, le=100, description=N_("Crashes within ten minutes after which it gives up"))
+    idle_s: float = Field(
+        0,
+        ge=0,
+        title=N_("Stop when idle (s)"),
+        description=N_("Stop after so many seconds without a request; 0 means never"),
+    )
+    max_restarts: int = Field(
+        3, ge=0, le=100, title=N_("Restarts"), description=N_("Crashes within ten minutes after which it gives up")
+    )
 
     def resources(self) -> Resources:
         if self.device == "cuda":
