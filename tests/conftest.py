@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from backend import i18n
 from backend.queue.store import Store, open_store
 from backend.workspace import Workspace, open_workspace
 from tests.support.jobs import Queue
+
+# Started in the background of a script, or by nohup, we ignore these, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ORDER = ("unit", "pages", "jobs", "e2e", "gpu", "bench")
 

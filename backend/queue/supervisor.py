@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psutil
@@ -214,6 +215,10 @@ def say(text: str) -> None:
         print(text, flush=True)  # noqa: T201 - our log
 
 
+def _stay(signum: int, frame: FrameType | None) -> None:
+    """Nothing; system calls go on by themselves (PEP 475)."""
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
@@ -229,8 +234,9 @@ def main(argv: list[str]) -> int:
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         say("not a subreaper: daemonised processes are found by their cookie only")
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # What stops the panel or the session must not stop the watch; a shutdown ends it with SIGKILL.
-        signal.signal(signum, signal.SIG_IGN)
+        # What stops the panel or the session must not stop the watch; a shutdown ends it with SIGKILL. A handler, not
+        # SIG_IGN: that would be inherited by the program, which could then not be told to stop either.
+        signal.signal(signum, _stay)
     try:
         supervisor = Supervisor(open_store(Workspace(Path(root))), job_id, attempt)
         if "--adopt" in argv:

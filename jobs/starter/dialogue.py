@@ -88,16 +88,18 @@ def as_typed(rng: random.Random, text: str, lang: Lang, lead: float = 0.12) -> s
             text = rng.choice(_ZH_LEADS) + text
     roll = rng.random()
     if lang == "en":
-        if roll < 0.22:
+        # A word or two is what people type most carelessly: "hi", "yes", "help".
+        bare = 0.5 if text.count(" ") < 2 else 0.22
+        if roll < bare:
             text = text.lower()
-        elif roll < 0.24:
+        elif roll < bare + 0.02:
             text = text.upper()
         roll = rng.random()
-        if roll < 0.22:
+        if roll < bare:
             text = text.rstrip("?.")
-        elif roll < 0.24:
+        elif roll < bare + 0.02:
             text = text.rstrip("?.") + "!"
-        elif roll < 0.27 and text.endswith("?"):
+        elif roll < bare + 0.05 and text.endswith("?"):
             text = text.rstrip("?") + rng.choice((" please", ", please", " please?", "??", " ?"))
     else:
         if roll < 0.2:

@@ -11,6 +11,7 @@ from jobs.starter.dialogue import Exchange, Lang, as_typed, punctuated
 
 IDENTITY = ("name", "maker", "nature", "other")
 """Intents that ask who the model is."""
+COMMON = 5
 GREETINGS = ("greet", "morning", "afternoon", "evening", "how")
 
 
@@ -46,7 +47,8 @@ def exchange(rng: random.Random, lang: Lang, held: bool, names: tuple[str, ...] 
     everything = intents()
     chosen = everything[rng.choice(names or _others())]
     pool = chosen.kept[lang] if held else chosen.said[lang]
-    wording = rng.choice(pool)
+    # The first wordings of a line are the commonest ones, and come up more often: "hello", "hi", "yes".
+    wording = rng.choice(pool[:COMMON] if not held and rng.random() < 0.35 else pool)
     question = as_typed(rng, punctuated(wording, lang), lang, lead=0.06)
     answers = chosen.answers[lang]
     skill = "greetings" if chosen.name in GREETINGS else "identity" if chosen.name in IDENTITY else "small talk"

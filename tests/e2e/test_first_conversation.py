@@ -216,6 +216,7 @@ def test_conversations_are_found_renamed_and_deleted(server: Stub, open_page: Ca
     page = open_page("/chat")
     for text in ("How does wheat grow?", "什么是合同法？"):
         page.get_by_role("button", name="New conversation").click()
+        expect(messages(page)).to_have_count(0)
         settle(page)
         say(page, text)
         answered(page, 2)

@@ -237,6 +237,24 @@ def test_after_a_reboot_stale_rows_locks_and_pids_are_settled(queue: Queue) -> N
         stranger.wait()
 
 
+def test_a_program_begins_with_signals_that_can_stop_it(queue: Queue) -> None:
+    """An ignored signal is inherited: the supervisor's own deafness must not become the program's."""
+    job = queue.drill(**LONG)
+    queue.step(job.id, 2)
+    status = (Path("/proc") / str(queue.child(job.id).pid) / "status").read_text()
+    ignored = int(next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:")), 16)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        assert not ignored & (1 << (signum - 1)), signum.name
+    supervisor = queue.supervisor(job.id)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        supervisor.send_signal(signum)
+    queue.step(job.id, 10)
+    assert supervisor.is_running()
+    queue.child(job.id).terminate()
+    failed = queue.reach(job.id, "failed")
+    assert "SIGTERM" in str(PanelError.from_dict(failed.error))
+
+
 def test_of_two_racing_dispatchers_exactly_one_starts_each_job(queue: Queue) -> None:
     queue.kill_watcher()
     jobs = [queue.drill(steps=2, step_s=0, cpu=0) for _ in range(12)]
@@ -385,7 +403,7 @@ def test_a_deleted_job_folder_is_said_not_guessed(queue: Queue) -> None:
 
 
 def test_jobs_started_by_the_watcher_survive_a_hangup_of_its_session(queue: Queue) -> None:
-    """Ctrl-C or a closed terminal reaches the watcher's process group; jobs are in sessions of their own."""
+    """A closed terminal reaches the watcher's process group; jobs are in sessions of their own."""
     job = queue.drill(steps=40)
     queue.step(job.id, 2)
     assert queue.watcher is not None
