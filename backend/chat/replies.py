@@ -23,6 +23,7 @@ from backend.chat.answers import Answers
 from backend.chat.asking import answer_stream
 from backend.chat.client import Finished
 from backend.chat.conversations import Conversations
+from backend.chat.history import estimate_tokens
 from backend.chat.live import Reply
 from backend.chat.params import ChatParams
 from backend.chat.records import Message
@@ -152,7 +153,7 @@ class Replies:
         finally:
             saver.cancel()
             if pieces and not figures.get("completion_tokens"):
-                figures |= _figures_so_far(len(pieces), sent, first)
+                figures |= _figures_so_far(estimate_tokens("".join(pieces)), sent, first)
             reply.end = (state, "".join(pieces), {**figures, "left_out": left_out})
             # Not in another thread: at the end of the process there are none to be had.
             self._store_end(reply)
@@ -249,13 +250,13 @@ def _figures(end: Finished) -> dict[str, Any]:
     }
 
 
-def _figures_so_far(pieces: int, sent: float, first: float) -> dict[str, Any]:
-    """For an answer without a proper end: a server sends about one token in a piece."""
+def _figures_so_far(tokens: int, sent: float, first: float) -> dict[str, Any]:
+    """For an answer without a proper end: nobody has counted, so ``tokens`` is an estimate from the text."""
     spent = time.monotonic() - first
     return {
-        "completion_tokens": pieces,
+        "completion_tokens": tokens,
         "ttft_s": first - sent,
-        "tokens_s": (pieces - 1) / spent if pieces > 1 and spent > 0 else None,
+        "tokens_s": (tokens - 1) / spent if tokens > 1 and spent > 0 else None,
     }
 
 

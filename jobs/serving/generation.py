@@ -26,6 +26,7 @@ from jobs.serving.requests import ChatRequest, CompletionRequest, Sampling
 Piece: TypeAlias = "str | ReasoningText | ToolCall"
 
 NO_TOKEN = -1
+FRAME_S = 0.016
 
 
 @dataclass(eq=False)
@@ -52,9 +53,13 @@ class Answer:
         Raises:
             ApiError: 500, the computation failed.
         """
-        done = False
+        done = began = False
         while not done:
             items = [await self.queue.get()]
+            if began and items[0] is not None:
+                # The thread that computes and this loop share one interpreter: a message a frame instead of one a token
+                # leaves it the time. The first token goes out at once.
+                await asyncio.sleep(FRAME_S)
             while not self.queue.empty():
                 items.append(self.queue.get_nowait())
             fresh: list[Piece] = []
@@ -66,6 +71,7 @@ class Answer:
                     break
                 fresh.append(item)
             if fresh:
+                began = True
                 yield fresh
 
     def cancel(self) -> None:
