@@ -169,6 +169,7 @@ def test_a_suspended_program_is_shown_as_stopped_and_can_still_be_cancelled(queu
     child.suspend()
     queue.store.cancel(job.id)
     queue.reach(job.id, "cancelled")
+    assert queue.processes(job.id) == []
 
 
 def test_a_traceback_becomes_a_sentence_with_the_last_log_line_as_evidence(queue: Queue) -> None:
