@@ -4,6 +4,7 @@ plan.py        what to serve, handed from the job to the engine's process
 engine.py      that process: load, listen, leave when asked or when the job is gone
 loading.py     tokenizer and weights into memory
 generation.py  prompts to tokens, tokens to pieces of text and tool calls
+frames.py      pieces on their way to the event loop, a frame at a time
 batching.py    the same, several answers at once
 parsing.py     tool calls told from text, never losing what the model wrote
 requests.py    what a client may ask

@@ -181,7 +181,7 @@ class App:
             answer.cancel()
 
     async def _send(self, answer: Answer, reply: Reply, send: Send, echo: str) -> None:
-        async for pieces in answer.pieces():
+        async for pieces in answer.frames.read():
             for _delta in reply.feed(pieces):
                 pass
             if reply.stopped:
@@ -202,7 +202,7 @@ class App:
         try:
             first = {"role": "assistant", "content": ""} if reply.chat else {"content": echo}
             await out(reply.chunk(first, usage=usage))
-            async for pieces in answer.pieces():
+            async for pieces in answer.frames.read():
                 parts = [reply.chunk(delta, usage=usage) for delta in reply.feed(pieces)]
                 if parts:
                     await out(b"".join(parts))

@@ -18,6 +18,7 @@ from transformers import ContinuousBatchingConfig
 from transformers.cli.serving.utils import CBStreamer, _StreamError
 
 from jobs.serving.api_errors import ApiError, unsupported
+from jobs.serving.frames import Frames
 from jobs.serving.generation import Answer, Generator
 from jobs.serving.plan import Plan
 from jobs.serving.requests import Sampling
@@ -76,23 +77,23 @@ class BatchGenerator(Generator):
             )
         limit = min(limit, self.plan.context_length - len(ids))
         config = self._config(sampling, limit)
-        queue: asyncio.Queue[Any] = asyncio.Queue()
+        frames = Frames()
         request_id = f"r{next(self._numbers)}"
         streamer = CBStreamer(
             self._manager_cb,
             request_id,
             self.tokenizer._tokenizer,
             asyncio.get_running_loop(),
-            queue,
+            frames,
             response_parser=self._parser(ids, chat, tools),
         )
 
-        answer = self._enter(_BatchAnswer(queue, streamer, len(ids), limit, self._retire))
+        answer = self._enter(_BatchAnswer(frames, streamer, len(ids), limit, self._retire))
 
         def on_output(output: Any) -> None:
             streamer.put(output)
             if output.error is not None:
-                queue.put_nowait(_StreamError(output.error))
+                frames.put_nowait(_StreamError(output.error))
             elif output.is_finished():
                 streamer.end()
             if output.is_finished():

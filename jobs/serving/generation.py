@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from jinja2 import TemplateError
 from transformers import LogitsProcessor, LogitsProcessorList
-from transformers.cli.serving.utils import GenerateManager, ReasoningText, ToolCall, _StreamError, get_response_template
+from transformers.cli.serving.utils import (
+    DirectStreamer,
+    InferenceThread,
+    _GenerationCancelled,
+    _StreamError,
+    get_response_template,
+)
 
-from jobs.serving.api_errors import ApiError, bad, broken, too_long
+from jobs.serving.api_errors import ApiError, bad, too_long
+from jobs.serving.frames import Frames
 from jobs.serving.parsing import ForgivingParser
 from jobs.serving.plan import Plan
 from jobs.serving.requests import ChatRequest, CompletionRequest, Sampling
 
-Piece: TypeAlias = "str | ReasoningText | ToolCall"
-
 NO_TOKEN = -1
-FRAME_S = 0.016
 
 
 @dataclass(eq=False)
 class Answer:
     """An answer being computed. ``limit``: most tokens it may have."""
 
-    queue: asyncio.Queue[Any]
+    frames: Frames
     streamer: Any
     prompt_tokens: int
     limit: int
@@ -46,33 +50,6 @@ class Answer:
     @property
     def hit_limit(self) -> bool:
         return self.tokens >= self.limit
-
-    async def pieces(self) -> AsyncIterator[list[Piece]]:
-        """What came since the last time, until the end.
-
-        Raises:
-            ApiError: 500, the computation failed.
-        """
-        done = began = False
-        while not done:
-            items = [await self.queue.get()]
-            if began and items[0] is not None:
-                # The thread that computes and this loop share one interpreter: a message a frame instead of one a token
-                # leaves it the time. The first token goes out at once.
-                await asyncio.sleep(FRAME_S)
-            while not self.queue.empty():
-                items.append(self.queue.get_nowait())
-            fresh: list[Piece] = []
-            for item in items:
-                if isinstance(item, _StreamError):
-                    raise broken(f"The model failed while writing the answer: {item.msg}")
-                if item is None:
-                    done = True
-                    break
-                fresh.append(item)
-            if fresh:
-                began = True
-                yield fresh
 
     def cancel(self) -> None:
         """Stop computing at the next token; harmless when it is done."""
@@ -87,7 +64,7 @@ class Generator:
         self.model = model
         self.tokenizer = tokenizer
         self._template = get_response_template(tokenizer, model)
-        self._manager = GenerateManager()
+        self._thread = InferenceThread()
         # A fast tokenizer must not be used by two threads at once ("Already borrowed").
         self._tokenizing = ThreadPoolExecutor(1, "tokenize")
         self._live: set[Answer] = set()
@@ -149,14 +126,28 @@ class Generator:
         if sampling.frequency_penalty or sampling.presence_penalty:
             penalty = _CountPenalty(len(ids), sampling.frequency_penalty or 0, sampling.presence_penalty or 0)
             inputs["logits_processor"] = LogitsProcessorList([penalty])
-        # Same thread, just before: so that no other answer takes numbers from this seed.
-        self._manager.submit(_seed, sampling.seed)
-        queue, streamer = self._manager.generate_streaming(
-            self.model, self.tokenizer, inputs, config, request_id="", response_parser=self._parser(ids, chat, tools)
+        frames = Frames()
+        streamer = DirectStreamer(
+            self.tokenizer._tokenizer, _AnyThread(), frames, response_parser=self._parser(ids, chat, tools)
         )
-        answer = self._enter(Answer(queue, streamer, len(ids), limit))
-        self._manager.submit(self._retire, answer)
+        answer = self._enter(Answer(frames, streamer, len(ids), limit))
+        self._thread.submit(self._write, answer, sampling.seed, {**inputs, "generation_config": config})
         return answer
+
+    def _write(self, answer: Answer, seed: int | None, arguments: dict[str, Any]) -> None:
+        """In the thread that computes."""
+        if hasattr(self.model, "has_talker"):
+            arguments["generation_mode"] = "text"
+        try:
+            # Just before, so that no other answer takes numbers from this seed.
+            _seed(seed)
+            self.model.generate(**arguments, streamer=answer.streamer, tokenizer=self.tokenizer)
+        except _GenerationCancelled:
+            answer.frames.put_nowait(None)
+        except Exception as error:  # noqa: BLE001 - whatever the model raises, the client is told
+            answer.frames.put_nowait(_StreamError(str(error)))
+        finally:
+            self._retire(answer)
 
     @property
     def computing(self) -> int:
@@ -229,6 +220,13 @@ class _CountPenalty(LogitsProcessor):
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         counts = torch.bincount(input_ids[0, self._start :], minlength=scores.shape[-1])
         return scores - self._frequency * counts - self._presence * (counts > 0)
+
+
+class _AnyThread:
+    """Stands in for the event loop where a streamer writes: frames may be put to from any thread."""
+
+    def call_soon_threadsafe(self, put: Callable[[Any], None], item: Any) -> None:
+        put(item)
 
 
 def _seed(seed: int | None) -> None:

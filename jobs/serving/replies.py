@@ -10,7 +10,7 @@ from typing import Any
 from transformers.cli.serving.utils import ReasoningText, ToolCall
 
 from jobs.serving.cutting import Cutter
-from jobs.serving.generation import Piece
+from jobs.serving.frames import Piece
 
 
 class Reply:

@@ -1,9 +1,16 @@
-"""Parts of the server that need no model: stop strings, what a crash is told from, number formats, the plan."""
+"""Parts of the server that need no model: pieces on their way to the client, stop strings, what a crash is told from, number formats, the plan."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -15,11 +22,13 @@ from backend.specs import parse
 from backend.specs.serve import ServeSpec
 from jobs.harness import Job
 from jobs.serve import make_plan
+from jobs.serving import frames
+from jobs.serving.api_errors import ApiError
 from jobs.serving.child import last_words
 from jobs.serving.cutting import Cutter
 from jobs.serving.memory import free_bytes, serving_dtype
 from jobs.serving.plan import Plan
-from jobs.serving.requests import parse_chat
+from jobs.serving.requests import parse_chat, parse_completion
 
 CARD = ModelCard("m", Path("/m"), "LlamaForCausalLM", dtype="float16", size_bytes=10 << 20, context_length=131072)
 
@@ -127,3 +136,106 @@ def test_free_memory_is_told_and_less_than_all() -> None:
     import psutil
 
     assert 0 < free_bytes() <= psutil.virtual_memory().total
+
+
+# --- frames
+
+
+def _read(write: Callable[[frames.Frames], None], pause_s: float = 0.0) -> list[list[Any]]:
+    """What a client gets of what another thread writes, a list a frame; the client is ``pause_s`` slow. An error is the
+    last frame."""
+
+    async def read() -> list[list[Any]]:
+        way = frames.Frames()
+        writer = threading.Thread(target=write, args=(way,))
+        writer.start()
+        got: list[list[Any]] = []
+        try:
+            async with asyncio.timeout(20):
+                async for pieces in way.read():
+                    got.append(pieces)
+                    await asyncio.sleep(pause_s)
+        except ApiError as error:
+            got.append([error])
+        writer.join()
+        return got
+
+    return asyncio.run(read())
+
+
+def _all(way: frames.Frames, items: Iterable[Any], every_s: float = 0.0) -> None:
+    for item in items:
+        way.put_nowait(item)
+        time.sleep(every_s)
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.002])
+@pytest.mark.parametrize("every_s", [0.0, 0.0005, 0.003])
+def test_all_pieces_of_an_answer_arrive_in_order_however_fast_they_come_and_go(
+    monkeypatch: pytest.MonkeyPatch, every_s: float, pause_s: float
+) -> None:
+    monkeypatch.setattr(frames, "FRAME_S", 0.002)
+    pieces = [str(n) for n in range(300)]
+    assert list(chain(*_read(lambda way: _all(way, [*pieces, None], every_s), pause_s))) == pieces
+
+
+def test_the_first_piece_and_the_end_do_not_wait_and_what_lies_between_goes_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frames, "FRAME_S", 3600.0)
+    assert _read(lambda way: _all(way, ["a", "b", "c", None], 0.1)) == [["a"], ["b", "c"]]
+
+
+def test_a_piece_is_not_kept_back_until_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "FRAME_S", 0.1)
+
+    async def read() -> list[list[Any]]:
+        way = frames.Frames()
+        reader = aiter(way.read())
+        got = []
+        for piece in ("a", "b"):  # the second one within the frame of the first one
+            way.put_nowait(piece)
+            got.append(await asyncio.wait_for(anext(reader), 20))
+        waits = asyncio.ensure_future(anext(reader))
+        await asyncio.sleep(0.5)
+        # A model that is slower than the frames: no frame is waited for any more.
+        monkeypatch.setattr(frames, "FRAME_S", 3600.0)
+        way.put_nowait("c")
+        got.append(await asyncio.wait_for(waits, 20))
+        return got
+
+    assert asyncio.run(read()) == [["a"], ["b"], ["c"]]
+
+
+def test_a_model_that_fails_is_told_to_the_client_after_what_it_wrote() -> None:
+    from jobs.serving.generation import Generator
+
+    def generate(streamer: Any, **_arguments: Any) -> None:
+        streamer._queue.put_nowait("Good")
+        raise RuntimeError("no more")
+
+    model = SimpleNamespace(
+        device="cpu",
+        config=SimpleNamespace(model_type="llama"),
+        generation_config=SimpleNamespace(do_sample=False),
+        generate=generate,
+    )
+    plan = Plan("/m", "m", (), "", 0, "cpu", "float32", 1, 100, False, 0, False, False)
+    request = parse_completion({"model": "m", "prompt": "x"})
+
+    async def read() -> list[Any]:
+        generator = Generator(plan, model, SimpleNamespace(_tokenizer=None))
+        answer = generator.start([1], request, 9, chat=False)
+        got: list[Any] = []
+        try:
+            async for pieces in answer.frames.read():
+                got += pieces
+        except ApiError as error:
+            got.append((error.status, error.message))
+        # The thread is free for the next answer.
+        async with asyncio.timeout(20):
+            while generator.computing:
+                await asyncio.sleep(0.01)
+        return got
+
+    assert asyncio.run(read()) == ["Good", (500, "The model failed while writing the answer: no more")]
