@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from backend.errors import PanelError
@@ -41,6 +41,19 @@ class Settings(BaseSettings):
         600.0, ge=1, description=N_("Seconds after which the watcher leaves when no panel is open and no job is left")
     )
     hf_endpoint: str = Field("", description=N_("Mirror of the Hugging Face hub"))
+    modelscope_endpoint: str = Field("", description=N_("Mirror of the ModelScope hub"))
+    hub_timeout_s: int = Field(
+        20, ge=1, le=3600, description=N_("Seconds without a byte after which a download is tried again")
+    )
+    download_reserve_mib: int = Field(1024, ge=0, description=N_("Disk space in MiB that a download must leave free"))
+
+    @field_validator("hf_endpoint", "modelscope_endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        address = value.strip().rstrip("/")
+        if address and not address.startswith(("http://", "https://")):
+            raise ValueError("an address begins with https:// or http://")
+        return address
 
 
 @cache

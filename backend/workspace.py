@@ -6,6 +6,7 @@
     ├── chat.db                conversations (SQLite, WAL)
     ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job
     ├── models/                what jobs made, and one small JSON per model in the catalogue
+    ├── downloads/             models from a hub, a folder each; .NAME.partial is one that is not whole yet
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher
     └── secrets/               mode 0700: token, API keys; every file 0600
@@ -58,6 +59,11 @@ class Workspace:
     @property
     def models(self) -> Path:
         return self.root / "models"
+
+    @property
+    def downloads(self) -> Path:
+        """Models that were fetched from a hub, a folder each; made by the first download."""
+        return self.root / "downloads"
 
     @property
     def logs(self) -> Path:

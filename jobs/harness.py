@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, cast
 
-from backend.errors import PanelError
+from backend.errors import PanelError, fill
 from backend.i18n import N_
 from backend.queue.events import EventWriter
 from backend.specs import Spec, parse
@@ -124,7 +124,7 @@ def main(verb: str, run: Callable[[Job], dict[str, Any] | None], argv: list[str]
     except KeyboardInterrupt:
         return EXIT_STOPPED
     except PanelError as error:
-        _say(f"{error}\n{error.hint}".strip())
+        _say(f"{error}\n{fill(error.hint, error.params)}".strip())
         # The log's last line would be this very sentence: the evidence is what the program names, or nothing.
         line = str(error.params.get("line") or "")
         return _failed(folder, error, {"evidence": {"line": None, "text": line} if line else {}})

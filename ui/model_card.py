@@ -7,16 +7,18 @@ from typing import Literal
 
 import streamlit as st
 
-from backend import catalog
 from backend.catalog import ModelCard
-from backend.errors import PanelError
+from backend.engines import ENGINES
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
-from ui import connect, context, errors, serving, wait_words, words
+from ui import connect, errors, models_details, serving, wait_words, words
 
 IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
 BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
+ADAPTER = words.Look(N_("adapter"), ":material/extension:", "gray")
+CONSENT = words.Look(N_("needs your consent"), ":material/code:", "orange")
+REFUSED = words.Look(N_("cannot be started here"), ":material/block:", "orange")
 
 
 def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str, primary: bool = False) -> None:
@@ -34,6 +36,9 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
             st.markdown(f":red[:material/error:] {errors.plain(message)} {errors.plain(hint)}")
         elif job is not None and server is None:
             _coming_up(job)
+        elif job is None and (refusal := ENGINES["transformers"].refuses(card)) is not None:
+            message, hint = refusal.localized()
+            st.markdown(f"{_state(card, job, server).icon} {errors.plain(message)} {errors.plain(hint)}")
         _buttons(card, job, server, key, primary)
         if server is not None:
             how = st.expander(_("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun")
@@ -43,17 +48,25 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
         more = st.expander(_("Details"), icon=":material/info:", key=f"details_{key}", on_change="rerun")
         if more.open:
             with more:
-                _details(card, key)
+                models_details.draw(card, key)
 
 
 def facts(card: ModelCard) -> str:
-    """Size, parameters, context and precision in one line of Markdown."""
+    """What it is, in one line of Markdown: size, parameters, context, precision, what it can see, whose adapter, licence."""
     parts = [words.size(card.size_bytes)] if card.size_bytes else []
     if card.parameters is not None:
         parts.append(_("{n} parameters").format(n=words.parameters(card.parameters)))
     if card.context_length:
         parts.append(_("context {n} tokens").format(n=f"{card.context_length:,}"))
     parts += [part for part in (card.quantization or card.dtype, card.architecture) if part]
+    if card.vision:
+        parts.append(_("sees images"))
+    if card.audio:
+        parts.append(_("hears sound"))
+    if card.adapter_of:
+        parts.append(_("adapter of {model}").format(model=card.adapter_of))
+    if card.license:
+        parts.append(_("licence {name}").format(name=card.license))
     if card.builtin:
         parts.append(_("ships with TuneDeck"))
     return errors.plain(" · ".join(parts)) or errors.plain(str(card.path))
@@ -64,7 +77,13 @@ def _state(card: ModelCard, job: JobRow | None, server: Server | None) -> words.
         return words.SERVING
     if job is not None:
         return words.look(job) if job.state != "running" else words.STATES["starting"]
-    return BROKEN if card.problem is not None else IDLE
+    if card.problem is not None:
+        return BROKEN
+    if card.adapter_of:
+        return ADAPTER
+    if card.needs_code and not card.code_allowed:
+        return CONSENT
+    return REFUSED if ENGINES["transformers"].refuses(card) is not None else IDLE
 
 
 def _coming_up(job: JobRow) -> None:
@@ -100,7 +119,7 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
                 on_click=serving.stop,
                 args=(job.id,),
             )
-        elif card.problem is None:
+        elif ENGINES["transformers"].refuses(card) is None:
             st.button(
                 _("Start server"),
                 key=f"start_{key}",
@@ -110,36 +129,3 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
                 on_click=serving.start,
                 args=(card.name,),
             )
-
-
-def _details(card: ModelCard, key: str) -> None:
-    unknown = _("unknown")
-    rows = {
-        _("Folder"): errors.plain(str(card.path)),
-        _("Architecture"): errors.plain(card.architecture) or unknown,
-        _("Parameters"): f"{card.parameters:,}" if card.parameters is not None else unknown,
-        _("Weights on disk"): words.size(card.size_bytes),
-        _("Precision"): errors.plain(card.dtype) or unknown,
-        _("Quantization"): errors.plain(card.quantization) or _("none"),
-        _("Context length"): _("{n} tokens").format(n=f"{card.context_length:,}") if card.context_length else unknown,
-        _("Chat template"): _("yes, {fingerprint}").format(fingerprint=card.template_fingerprint[:12])
-        if card.chat_template
-        else _("none: it completes text and cannot hold a conversation"),
-    }
-    st.table(rows, border="horizontal", width="content", alt=_("Details of {model}").format(model=card.name))
-    if not card.builtin:
-        with st.popover(_("Remove from the list"), icon=":material/playlist_remove:", type="tertiary"):
-            st.markdown(_("Only the entry goes. The folder and its files stay as they are."))
-            st.button(
-                _("Remove {model}").format(model=errors.plain(card.name)),
-                key=f"remove_{key}",
-                on_click=_remove,
-                args=(card.name,),
-            )
-
-
-def _remove(name: str) -> None:
-    try:
-        catalog.remove(context.workspace(), name)
-    except PanelError as error:
-        st.session_state["models_problem"] = error.to_dict()

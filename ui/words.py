@@ -55,6 +55,7 @@ SERVING = Look(N_("running"), ":material/dns:", "violet")
 VERBS = {
     "serve": (N_("Serve"), ":material/dns:"),
     "pretrain": (N_("Train from scratch"), ":material/school:"),
+    "download": (N_("Download"), ":material/download:"),
     "drill": (N_("Practice job"), ":material/fitness_center:"),
 }
 
@@ -71,6 +72,11 @@ PHASES = {
     "restart": N_("restarting"),
     "corpus": N_("writing the corpus"),
     "tokenizer": N_("making the tokenizer"),
+    "list": N_("asking the hub"),
+    "download": N_("downloading"),
+    "wait": N_("waiting for the hub"),
+    "verify": N_("comparing checksums"),
+    "register": N_("putting it on the list"),
 }
 
 METRICS = {
@@ -81,6 +87,9 @@ METRICS = {
     "tokens_s": N_("tokens/s"),
     "requests": N_("requests"),
     "rss_mib": N_("memory"),
+    "mb_per_s": N_("MB/s"),
+    "files": N_("files"),
+    "files_total": N_("files in all"),
 }
 """What a metric is called; any other one stands for itself."""
 SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backend.catalog.template import read_template
-from backend.catalog.weights import quantization_bits, read_object, read_weights, unreadable
+from backend.catalog.code import CodeFile, code_files, code_fingerprint
+from backend.catalog.config import described, kv_bytes_per_token
+from backend.catalog.files import read_object, unreadable
+from backend.catalog.license import read_license
+from backend.catalog.lineage import Lineage, parse, read_lineage
+from backend.catalog.quantization import number, read_quantization
+from backend.catalog.template import TOKENIZER_FILES, read_template
+from backend.catalog.weights import gguf, pickled_files, read_weights
 from backend.errors import ModelError, PanelError
 from backend.i18n import N_
 
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "max_seq_len", "seq_length")
+MOST_FILES = 20_000
+"""Counting the size of a folder ends here: a data folder given by mistake must not hold the page up."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +29,18 @@ class ModelCard:
 
     name: what people call it. path: its folder. architecture: the class in ``config.json``, such as
     ``LlamaForCausalLM``. parameters: number of weights, counted unpacked. dtype: of most weight bytes, such as
-    ``float16``. context_length: tokens. quantization: such as ``awq 4 bit``; empty for none. size_bytes: of the weight
-    files. chat_template: it can take a conversation. template_fingerprint: see :mod:`backend.catalog.template`.
-    tools: it can call tools. adapter_of: the base model that this adapter (peft) belongs to; empty for a whole model.
-    needs_code: it runs code of its own from its folder. kv_bytes_per_token: memory that one token of a running
-    conversation takes, at the weights' dtype. builtin: shipped with TuneDeck. problem: why it cannot be used.
+    ``float16``. context_length: tokens, rope scaling included. quantization: such as ``awq 4 bit``; empty for none;
+    quantization_method, _bits (0: not said) and _group_size (None: a whole row, or not said) are its parts.
+    size_bytes: of the weight files; tensor_bytes: of the tensors in them; folder_bytes: of all files in the folder.
+    chat_template: it can take a conversation; templates: names of all of them, the default first.
+    template_fingerprint: see :mod:`backend.catalog.template`. tools: it can call tools. vision, audio: it also sees or
+    hears. adapter_of: the base model that this adapter (peft) belongs to, ``?`` where it does not say; empty for a
+    whole model. adapter_rank: of a LoRA. needs_code: its configs name code of its own folder; code_files,
+    code_fingerprint: see :mod:`backend.catalog.code`; code_allowed: a person consented to exactly that code.
+    pickled: weight files in pickle format that lie beside and are never loaded. license: such as ``apache-2.0``, or the
+    name of the file to read. lineage: what made it. kv_bytes_per_token: memory that one token of a running
+    conversation takes, at the weights' dtype. builtin: shipped with TuneDeck. made_by: number of the job that made it.
+    problem: why it cannot be used.
     """
 
     name: str
@@ -35,12 +51,27 @@ class ModelCard:
     dtype: str = ""
     context_length: int | None = None
     quantization: str = ""
+    quantization_method: str = ""
+    quantization_bits: int = 0
+    quantization_group_size: int | None = None
     size_bytes: int = 0
+    tensor_bytes: int = 0
+    folder_bytes: int = 0
     chat_template: bool = False
+    templates: tuple[str, ...] = ()
     template_fingerprint: str = ""
     tools: bool = False
+    vision: bool = False
+    audio: bool = False
     adapter_of: str = ""
+    adapter_rank: int | None = None
     needs_code: bool = False
+    code_files: tuple[CodeFile, ...] = ()
+    code_fingerprint: str = ""
+    code_allowed: bool = False
+    pickled: tuple[str, ...] = ()
+    license: str = ""
+    lineage: Lineage | None = None
     layers: int | None = None
     hidden_size: int | None = None
     vocab_size: int | None = None
@@ -57,10 +88,17 @@ class ModelCard:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
         """The card that :meth:`to_dict` wrote; unknown keys are ignored."""
-        known = {k: v for k, v in data.items() if k in cls.__dataclass_fields__}
+        known = {k: v for k, v in data.items() if k in FIELDS}
         problem = known.get("problem")
         known["problem"] = PanelError.from_dict(problem) if isinstance(problem, dict) else None
+        known["lineage"] = parse(known.get("lineage"))
+        known["code_files"] = tuple(CodeFile(**file) for file in known.get("code_files") or ())
+        for name in ("templates", "pickled"):
+            known[name] = tuple(known.get(name) or ())
         return cls(**{**known, "path": Path(known["path"])})
+
+
+FIELDS = frozenset(f.name for f in fields(ModelCard))
 
 
 def card(path: Path | str, name: str = "") -> ModelCard:
@@ -68,6 +106,8 @@ def card(path: Path | str, name: str = "") -> ModelCard:
     folder = Path(path).expanduser().absolute()
     found = ModelCard(name=name or folder.name, path=folder)
     try:
+        _check_folder(folder)
+        found = replace(found, lineage=read_lineage(folder), folder_bytes=folder_bytes(folder))
         return _read(found)
     except ModelError as error:
         return replace(_outline(found), problem=error)
@@ -75,109 +115,169 @@ def card(path: Path | str, name: str = "") -> ModelCard:
         return replace(found, problem=unreadable(folder, error))
 
 
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below ``folder``, a linked file counted with what it points to, linked folders left out."""
+    total, seen = 0, 0
+    waiting = [str(folder)]
+    while waiting and seen < MOST_FILES:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif entry.is_file():
+                        total += entry.stat().st_size
+        except OSError:
+            continue  # a part that may not be read; the card itself says so where it matters
+    return total
+
+
 def _outline(found: ModelCard) -> ModelCard:
     """What a broken model still tells about itself."""
     try:
-        return _described(found, read_object(found.path / "config.json"))
+        config = read_object(found.path / "config.json")
+        found = replace(found, **described(config))
+        return _with_config(found, config)
     except (ModelError, OSError):
         return found
 
 
+def _check_folder(folder: Path) -> None:
+    """
+    Raises:
+        ModelError: ``folder`` is no folder; which of the things that people give instead, is said.
+    """
+    if folder.is_dir():
+        return
+    if folder.is_file():
+        if folder.suffix == ".gguf":
+            raise gguf(folder)
+        raise ModelError(
+            "model_is_file",
+            N_("{file} is a single file; a model is a folder, with config.json and a tokenizer beside the weights."),
+            N_("Give the folder that the file lies in: {folder}"),
+            file=str(folder),
+            folder=str(folder.parent),
+        )
+    if folder.is_symlink():
+        raise ModelError(
+            "model_link_broken",
+            N_("{folder} is a link to {target}, and there is no folder."),
+            N_("Point the link to where the model is now, or give that folder."),
+            folder=str(folder),
+            target=str(folder.readlink()),
+        )
+    raise ModelError(
+        "model_missing",
+        N_("There is no model folder at {folder}."),
+        N_("Check the path. A model is a folder that holds config.json and *.safetensors files."),
+        folder=str(folder),
+    )
+
+
 def _read(found: ModelCard) -> ModelCard:
     folder = found.path
-    if not folder.is_dir():
-        raise ModelError(
-            "model_missing",
-            N_("There is no model folder at {folder}."),
-            N_("Check the path. A model is a folder that holds config.json and *.safetensors files."),
-            folder=str(folder),
-        )
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        return _adapter(found)
     if not (folder / "config.json").is_file():
-        if (folder / "adapter_config.json").is_file():
-            return _adapter(found)
-        raise ModelError(
-            "model_no_config",
-            N_("{folder} is not a model: there is no config.json in it."),
-            N_("Choose the folder that holds config.json and the *.safetensors files."),
-            folder=str(folder),
-        )
+        raise _no_config(folder)
     config = read_object(folder / "config.json")
-    described = _described(found, config)
-    weights = read_weights(folder, _quantization(config))
+    found = _with_config(found, config)
+    quantization = read_quantization(folder, config)
+    weights = read_weights(folder, quantization)
     template = read_template(folder, config)
     return replace(
-        described,
+        found,
         parameters=weights.parameters,
-        dtype=weights.dtype if not described.quantization else described.dtype or weights.dtype,
+        dtype=weights.dtype if not quantization.method else found.dtype or weights.dtype,
         size_bytes=weights.size_bytes,
-        context_length=described.context_length or template.model_max_length,
+        tensor_bytes=weights.tensor_bytes,
+        context_length=found.context_length or template.model_max_length,
         chat_template=template.present,
+        templates=template.names,
         template_fingerprint=template.fingerprint,
         tools=template.tools,
-        kv_bytes_per_token=_kv_bytes(config, weights.dtype),
+        kv_bytes_per_token=kv_bytes_per_token(config, weights.dtype),
     )
 
 
-def _described(found: ModelCard, config: dict[str, Any]) -> ModelCard:
-    inner = _inner(config)
-    architectures = config.get("architectures")
-    return replace(
+def _with_config(found: ModelCard, config: dict[str, Any]) -> ModelCard:
+    """``found`` with everything that takes no weights and no tokenizer."""
+    quantization = read_quantization(found.path, config)
+    found = replace(
         found,
-        architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else "",
-        model_type=str(config.get("model_type") or ""),
-        dtype=str(config.get("dtype") or config.get("torch_dtype") or inner.get("dtype") or ""),
-        context_length=next((n for k in CONTEXT_KEYS if (n := _int(inner.get(k)))), None),
-        quantization=_quantization_name(_quantization(config)),
-        needs_code=bool(config.get("auto_map")),
-        layers=_int(inner.get("num_hidden_layers") or inner.get("n_layer")),
-        hidden_size=_int(inner.get("hidden_size") or inner.get("n_embd")),
-        vocab_size=_int(inner.get("vocab_size") or config.get("vocab_size")),
+        **described(config),
+        quantization=quantization.label,
+        quantization_method=quantization.method,
+        quantization_bits=quantization.bits,
+        quantization_group_size=quantization.group_size,
+        license=read_license(found.path, config),
+        pickled=tuple(pickled_files(found.path)),
     )
+    code = code_files(found.path)
+    return replace(found, needs_code=bool(code), code_files=code, code_fingerprint=code_fingerprint(code))
 
 
 def _adapter(found: ModelCard) -> ModelCard:
-    settings = read_object(found.path / "adapter_config.json")
-    weights = read_weights(found.path, {})
-    return replace(
+    folder = found.path
+    settings = read_object(folder / "adapter_config.json")
+    weights = read_weights(folder, read_quantization(folder, {}))
+    found = replace(
         found,
         architecture=str(settings.get("peft_type") or "LORA"),
         parameters=weights.parameters,
         dtype=weights.dtype,
         size_bytes=weights.size_bytes,
+        tensor_bytes=weights.tensor_bytes,
         adapter_of=str(settings.get("base_model_name_or_path") or "?"),
+        adapter_rank=number(settings.get("r")),
+        license=read_license(folder, {}),
+        pickled=tuple(pickled_files(folder)),
+    )
+    # An adapter may bring the tokenizer along that it was trained with, and need not.
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return found
+    template = read_template(folder, {})
+    return replace(
+        found,
+        chat_template=template.present,
+        templates=template.names,
+        template_fingerprint=template.fingerprint,
     )
 
 
-def _inner(config: dict[str, Any]) -> dict[str, Any]:
-    """The language part of a model that also sees or hears."""
-    nested = config.get("text_config")
-    return nested if isinstance(nested, dict) else config
+def _no_config(folder: Path) -> ModelError:
+    """Why ``folder``, which has no ``config.json``, is no model."""
+    names = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
+    if not names:
+        return ModelError(
+            "model_empty",
+            N_("The folder {folder} is empty."),
+            N_("The copy or download may not have begun. Choose the folder that holds config.json and *.safetensors."),
+            folder=str(folder),
+        )
+    ggufs = [name for name in names if name.endswith(".gguf")]
+    if ggufs and not any(name.endswith(".safetensors") for name in names):
+        return gguf(folder / ggufs[0])
+    inside = next(_models_below(folder), None)
+    if inside is not None:
+        return ModelError(
+            "model_below",
+            N_("{folder} is not a model itself, but {example} in it is one."),
+            N_("Give that folder; 'models scan' finds all models below a folder."),
+            folder=str(folder),
+            example=str(inside),
+        )
+    return ModelError(
+        "model_no_config",
+        N_("{folder} is not a model: there is no config.json in it."),
+        N_("Choose the folder that holds config.json and the *.safetensors files."),
+        folder=str(folder),
+    )
 
 
-def _int(value: Any) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _quantization(config: dict[str, Any]) -> dict[str, Any]:
-    found = config.get("quantization_config")
-    return found if isinstance(found, dict) else {}
-
-
-def _quantization_name(quantization: dict[str, Any]) -> str:
-    if not quantization:
-        return ""
-    bits = quantization_bits(quantization)
-    method = str(quantization.get("quant_method") or "unknown")
-    return f"{method} {bits} bit" if bits else method
-
-
-def _kv_bytes(config: dict[str, Any], dtype: str) -> int | None:
-    """layers x KV heads x head size x 2 (keys and values) x bytes; None where the config does not say."""
-    inner = _inner(config)
-    layers, hidden = _int(inner.get("num_hidden_layers")), _int(inner.get("hidden_size"))
-    heads = _int(inner.get("num_attention_heads"))
-    if not (layers and hidden and heads):
-        return None
-    head_size = _int(inner.get("head_dim")) or hidden // heads
-    kv_heads = _int(inner.get("num_key_value_heads")) or heads
-    return layers * kv_heads * head_size * 2 * (4 if dtype == "float32" else 2)
+def _models_below(folder: Path) -> Iterator[Path]:
+    """Folders with a config one level below ``folder``, or where the Hugging Face cache keeps them."""
+    for pattern in ("*/config.json", "*/adapter_config.json", "snapshots/*/config.json"):
+        yield from sorted(file.parent for file in folder.glob(pattern))

@@ -1,9 +1,10 @@
 """The list of models: what is shipped, and one small JSON per model that a person or a job added.
 
-    workspace/models/<name>.<hash>.json     {"name", "path", "added", "made_by", "stamp", "card"}
+    workspace/models/<name>.<hash>.json     {"format", "name", "path", "added", "made_by", "stamp", "card", "code"}
 
-An entry points to a folder and never owns it: adding copies nothing, removing deletes nothing but the entry. ``stamp``
-(names, sizes and times of the folder's files) tells whether the stored card is still true.
+An entry points to a folder and never owns it: adding copies nothing, and a link stays a link. ``stamp`` (names, sizes
+and times of the folder's files) tells whether the stored card is still true; ``code`` is the fingerprint of the
+program code that a person allowed this model to run.
 """
 
 from __future__ import annotations
@@ -12,25 +13,44 @@ import hashlib
 import os
 import re
 import time
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backend.catalog.cards import ModelCard, card
-from backend.errors import ConflictError, ModelError, NotFoundError
+from backend.catalog.code import code_files, code_fingerprint
+from backend.errors import ConflictError, ModelError, NotFoundError, PanelError
 from backend.i18n import N_
 from backend.workspace import ROOT, Workspace, explain_os_error, read_json, write_json
 
 SHIPPED = ("starter",)
+FORMAT = 2
+"""Of an entry. The card in an entry of another format is read anew: it lacks what cards say today."""
+# Everything that a card is made from: see _stamp.
+STAMPED = (".json", ".safetensors", ".jinja", ".model", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".py", ".txt", ".md")
+STAMPED_FOLDERS = ("additional_chat_templates",)
+LONGEST_NAME = 96
 Stamp = list[list[Any]]
 
 _cards: dict[tuple[str, str], tuple[Stamp, ModelCard]] = {}
 """(path, name) -> its card as last read by this process; true while the stamp is."""
+_files: dict[str, tuple[tuple[int, int, int], dict[str, Any] | None]] = {}
+"""Entry file -> (inode, size, time) and what it holds."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """One of several: the card that is on the list now, or why it is not."""
+
+    path: Path
+    card: ModelCard | None = None
+    problem: PanelError | None = None
 
 
 def models(workspace: Workspace) -> list[ModelCard]:
     """The shipped models, then what was added, by name. A broken one has ``problem`` set and hides no other."""
-    return [_shipped(name) for name in SHIPPED] + [_current(entry) for entry in _entries(workspace)]
+    return [_shipped(name) for name in SHIPPED] + [_current(entry) for entry in entries(workspace)]
 
 
 def find(workspace: Workspace, name_or_path: str) -> ModelCard:
@@ -42,20 +62,14 @@ def find(workspace: Workspace, name_or_path: str) -> ModelCard:
     name = name_or_path.strip()
     if name in SHIPPED:
         return _shipped(name)
-    entry = _read_entry(_entry_file(workspace, name))
+    entry = read_entry(entry_file(workspace, name))
     if entry is not None:
         return _current(entry)
     if "/" in name or name.startswith("~"):
         folder = Path(name).expanduser().absolute()
-        known = next((e for e in _entries(workspace) if e["path"] == str(folder)), None)
+        known = next((e for e in entries(workspace) if e["path"] == str(folder)), None)
         return _current(known) if known else _cached(folder, folder.name, None)
-    raise NotFoundError(
-        "model_unknown",
-        N_("There is no model called '{model}'."),
-        N_("Models here: {known}. Add another one on the Models page."),
-        model=name,
-        known=", ".join([*SHIPPED, *(e["name"] for e in _entries(workspace))][:20]),
-    )
+    raise unknown(workspace, name)
 
 
 def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by: int | None = None) -> ModelCard:
@@ -68,10 +82,10 @@ def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by
     """
     folder = Path(path).expanduser().absolute()
     label = _checked_name(name if name is not None else folder.name)
-    found = replace(_cached(folder, label, None), made_by=made_by)
+    found = _cached(folder, label, None)
     if found.problem is not None:
         raise found.problem
-    existing = _read_entry(_entry_file(workspace, label))
+    existing = read_entry(entry_file(workspace, label))
     if label in SHIPPED or (existing is not None and existing["path"] != str(folder)):
         raise ConflictError(
             "model_name_taken",
@@ -80,35 +94,154 @@ def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by
             model=label,
             path=existing["path"] if existing else str(ROOT / "models" / label),
         )
+    existing = existing or {}
     entry = {
+        "format": FORMAT,
         "name": label,
         "path": str(folder),
-        "added": existing["added"] if existing else time.time(),
-        "made_by": made_by,
+        "added": existing.get("added") or time.time(),
+        "made_by": made_by or existing.get("made_by") or _maker(workspace, found),
         "stamp": _stamp(folder),
         "card": found.to_dict(),
+        "code": existing.get("code", ""),
     }
-    write_json(_entry_file(workspace, label), entry)
-    return found
+    write_json(entry_file(workspace, label), entry)
+    return _current(entry)
 
 
-def remove(workspace: Workspace, name: str) -> None:
-    """Take ``name`` off the list. The model's folder stays as it is.
+def add_all(workspace: Workspace, found: Iterable[ModelCard]) -> list[Added]:
+    """Put several on the list, each under its card's name, or under ``name-2`` … where that is taken. One that cannot
+    be added hinders no other; one whose folder is on the list already stays as it is.
 
     Raises:
-        NotFoundError: ``model_unknown``.
-        ConflictError: ``model_builtin``: it is shipped with TuneDeck.
+        WorkspaceError: the entries cannot be read.
     """
-    if name in SHIPPED:
-        raise ConflictError(
-            "model_builtin", N_("The model '{model}' belongs to TuneDeck and stays on the list."), "", model=name
-        )
-    if _read_entry(_entry_file(workspace, name)) is None:
-        find(workspace, name if "/" not in name else name.replace("/", " "))
+    known = entries(workspace)
+    taken = {*SHIPPED, *(e["name"] for e in known)}
+    listed = {e["path"]: e["name"] for e in known}
+    done = []
+    for one in found:
+        if str(one.path) in listed:
+            done.append(Added(one.path, find(workspace, listed[str(one.path)])))
+            continue
+        name, number = one.name, 1
+        while name in taken:
+            number += 1
+            name = f"{one.name[:90]}-{number}"
+        try:
+            done.append(Added(one.path, add(workspace, one.path, name)))
+            taken.add(name)
+            listed[str(one.path)] = name
+        except PanelError as error:
+            done.append(Added(one.path, problem=error))
+    return done
+
+
+def allow_code(workspace: Workspace, name: str, fingerprint: str) -> ModelCard:
+    """Let the model ``name`` run the program code of its folder: exactly the code with this fingerprint, which is the
+    card's ``code_fingerprint`` that the person saw. An empty ``fingerprint`` takes the consent back.
+
+    Raises:
+        NotFoundError: ``model_unknown``: only a model on the list can have a consent.
+        ConflictError: ``model_code_changed``: the files are not those that the person saw.
+        ModelError: ``model_code_missing``: some of it is not in the folder, so nobody can have seen it.
+    """
+    file = entry_file(workspace, name)
+    entry = read_entry(file)
+    if entry is None:
+        raise unknown(workspace, name)
+    if fingerprint:
+        files = code_files(Path(entry["path"]))
+        absent = [f.name for f in files if not f.sha256]
+        if absent:
+            raise ModelError(
+                "model_code_missing",
+                N_("'{model}' would run code that is not in its folder: {files}."),
+                N_("Get these files into the folder, so that they can be looked at before they run."),
+                model=name,
+                files=", ".join(absent),
+            )
+        if fingerprint != code_fingerprint(files):
+            raise ConflictError(
+                "model_code_changed",
+                N_("The program code of '{model}' is not the one that you looked at."),
+                N_("Look at its files again, then decide."),
+                model=name,
+            )
+    entry = {**entry, "code": fingerprint}
+    write_json(file, entry)
+    return _current(entry)
+
+
+def code_is_allowed(workspace: Workspace, name: str) -> bool:
+    """Whether the model ``name`` may run its code now. Reads the files anew: ask this before running them, for a card
+    trusts the files' sizes and times."""
+    entry = read_entry(entry_file(workspace, name))
+    if entry is None or not entry.get("code"):
+        return False
     try:
-        _entry_file(workspace, name).unlink(missing_ok=True)
+        return bool(entry["code"] == code_fingerprint(code_files(Path(entry["path"]))))
+    except (ModelError, OSError):
+        return False
+
+
+def entries(workspace: Workspace) -> list[dict[str, Any]]:
+    """The entries of the list, by name; files that are none are passed over.
+
+    Raises:
+        WorkspaceError: the folder of the list cannot be read.
+    """
+    try:
+        with os.scandir(workspace.models) as files:
+            names = [f.name for f in files if f.name.endswith(".json") and not f.name.startswith(".")]
     except OSError as error:
         raise explain_os_error(error, workspace.models) from error
+    found = [e for name in names if (e := read_entry(workspace.models / name)) is not None]
+    return sorted(found, key=lambda e: str(e["name"]).casefold())
+
+
+def read_entry(file: Path) -> dict[str, Any] | None:
+    """The entry in ``file``; None where there is none. Callers change it in a copy only."""
+    try:
+        now = file.stat()
+        stamp = (now.st_ino, now.st_size, now.st_mtime_ns)
+        known = _files.get(str(file))
+        if known is None or known[0] != stamp:
+            known = _files[str(file)] = (stamp, _parsed(read_json(file)))
+    except (OSError, ValueError):
+        _files.pop(str(file), None)
+        return None
+    return known[1]
+
+
+def entry_file(workspace: Workspace, name: str) -> Path:
+    """Where the entry of the model ``name`` is, or would be."""
+    # The hash keeps names apart that differ only in what a file name cannot hold.
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:60] or "model"
+    return workspace.models / f"{readable}.{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.json"
+
+
+def legal_name(name: str) -> str:
+    """``name`` with what a list name cannot hold replaced: ``org/name`` becomes ``org_name``."""
+    plain = "".join(c if c.isprintable() and c not in "/@" else "_" for c in " ".join(name.split()))
+    return plain[:LONGEST_NAME].strip() or "model"
+
+
+def _parsed(data: Any) -> dict[str, Any] | None:
+    if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
+        return None
+    return data if "\0" not in data["path"] else None
+
+
+def unknown(workspace: Workspace, name: str) -> NotFoundError:
+    """The error for a name that is not on the list, naming what is."""
+    return NotFoundError(
+        "model_unknown",
+        N_("There is no model called '{model}'."),
+        N_("Models here: {known}. Add another one on the Models page."),
+        model=name,
+        known=", ".join([*SHIPPED, *(e["name"] for e in entries(workspace))][:20]),
+    )
 
 
 def _shipped(name: str) -> ModelCard:
@@ -116,7 +249,15 @@ def _shipped(name: str) -> ModelCard:
 
 
 def _current(entry: dict[str, Any]) -> ModelCard:
-    return replace(_cached(Path(entry["path"]), entry["name"], entry), made_by=entry.get("made_by"))
+    found = _cached(Path(entry["path"]), entry["name"], entry)
+    allowed = bool(found.code_fingerprint) and entry.get("code") == found.code_fingerprint
+    return replace(found, made_by=entry.get("made_by"), code_allowed=allowed)
+
+
+def _maker(workspace: Workspace, found: ModelCard) -> int | None:
+    """The job that made ``found``; job numbers in folders that came from elsewhere mean other jobs."""
+    inside = found.path.is_relative_to(workspace.root)
+    return found.lineage.job if found.lineage and inside else None
 
 
 def _cached(folder: Path, name: str, entry: dict[str, Any] | None) -> ModelCard:
@@ -124,10 +265,10 @@ def _cached(folder: Path, name: str, entry: dict[str, Any] | None) -> ModelCard:
     now = _stamp(folder)
     key = (str(folder), name)
     seen = _cards.get(key)
-    if seen is None and entry is not None and isinstance(entry.get("card"), dict):
+    if seen is None and entry is not None and entry.get("format") == FORMAT and isinstance(entry.get("card"), dict):
         try:
             seen = (entry.get("stamp") or [], ModelCard.from_dict(entry["card"]))
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValueError, AttributeError):
             seen = None
     if seen is None or not now or seen[0] != now:
         seen = (now, card(folder, name))
@@ -136,44 +277,28 @@ def _cached(folder: Path, name: str, entry: dict[str, Any] | None) -> ModelCard:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Name, size and time of each file that a card is made from; empty where there is no such folder."""
+    """Name, size and times of each file that a card is made from; empty where there is no such folder.
+
+    The time of the last change of the inode is among them: a program can set the other one to what it was.
+    """
+    found: Stamp = []
     try:
         with os.scandir(folder) as files:
-            return sorted(
-                [f.name, s.st_size, s.st_mtime_ns]
-                for f in files
-                if f.name.endswith((".json", ".safetensors", ".jinja", ".model", ".bin")) and (s := f.stat())
-            )
-    except OSError:
+            for f in files:
+                if f.name.endswith(STAMPED) or f.name in STAMPED_FOLDERS or f.name.startswith(("LICEN", "COPYING")):
+                    try:
+                        s = f.stat()
+                        found.append([f.name, s.st_size, s.st_mtime_ns, s.st_ctime_ns])
+                    except OSError:
+                        found.append([f.name, -1, 0, 0])  # a link to nothing
+    except (OSError, ValueError):
         return []
-
-
-def _entries(workspace: Workspace) -> list[dict[str, Any]]:
-    try:
-        with os.scandir(workspace.models) as files:
-            names = [f.name for f in files if f.name.endswith(".json") and not f.name.startswith(".")]
-    except OSError as error:
-        raise explain_os_error(error, workspace.models) from error
-    found = [e for name in names if (e := _read_entry(workspace.models / name)) is not None]
-    return sorted(found, key=lambda e: str(e["name"]).casefold())
-
-
-def _read_entry(file: Path) -> dict[str, Any] | None:
-    data = read_json(file)
-    if isinstance(data, dict) and isinstance(data.get("name"), str) and isinstance(data.get("path"), str):
-        return data
-    return None
-
-
-def _entry_file(workspace: Workspace, name: str) -> Path:
-    # The hash keeps names apart that differ only in what a file name cannot hold.
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[:60] or "model"
-    return workspace.models / f"{readable}.{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.json"
+    return sorted(found)
 
 
 def _checked_name(name: str) -> str:
     label = " ".join(name.split())
-    if not label or len(label) > 96 or not label.isprintable() or "/" in label or "@" in label:
+    if not label or len(label) > LONGEST_NAME or not label.isprintable() or "/" in label or "@" in label:
         raise ModelError(
             "model_name_bad",
             N_("'{model}' cannot be the name of a model."),

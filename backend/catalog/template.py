@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.catalog.weights import read_object
+from backend.catalog.files import LFS_MARK, pointer_file, read_object, read_optional, unreadable
 from backend.errors import ModelError
 from backend.i18n import N_
 
@@ -24,10 +24,12 @@ PARSED_FAMILIES = ("qwen2", "qwen3", "gemma4")
 
 @dataclass(frozen=True)
 class ChatTemplate:
-    """present: there is one. fingerprint: 16 hex digits over template, special tokens and end-of-sequence ids; empty
-    without a template. tools: it has a place for tools, and their calls can be told from text in the reply."""
+    """present: there is one. names: of all of them, the default first. fingerprint: 16 hex digits over the default
+    template, special tokens and end-of-sequence ids; empty without a template. tools: it has a place for tools, and
+    their calls can be told from text in the reply."""
 
     present: bool
+    names: tuple[str, ...]
     fingerprint: str
     tools: bool
     model_max_length: int | None
@@ -50,21 +52,24 @@ def read_template(folder: Path, config: dict[str, Any]) -> ChatTemplate:
         )
     for file in present:
         _refuse_pointer(file)
-    settings = read_object(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    text = _text(folder, settings)
+    settings = read_optional(folder / "tokenizer_config.json")
+    templates = _templates(folder, settings)
+    name = "default" if "default" in templates else next(iter(templates), "")
+    text = templates.get(name, "")
     longest = settings.get("model_max_length")
     return ChatTemplate(
         present=bool(text),
-        fingerprint=_fingerprint(text, settings, _eos(folder, config)) if text else "",
-        tools="tools" in text and (bool(settings.get("response_template")) or _parsed(config)),
+        names=tuple(sorted(templates, key=lambda n: (n != name, n))),
+        fingerprint=_fingerprint(text, folder, settings, _eos(folder, config)) if text else "",
+        # transformers takes the template of this name where tools are given.
+        tools="tools" in (text + templates.get("tool_use", ""))
+        and (bool(settings.get("response_template")) or _parsed(config)),
         # Tokenizers without a limit say 1e30.
         model_max_length=int(longest) if isinstance(longest, int | float) and 0 < longest < 1e8 else None,
     )
 
 
 def _refuse_pointer(file: Path) -> None:
-    from backend.catalog.weights import LFS_MARK, pointer_file, unreadable
-
     try:
         with file.open("rb") as opened:
             if opened.read(len(LFS_MARK)) == LFS_MARK:
@@ -73,31 +78,53 @@ def _refuse_pointer(file: Path) -> None:
         raise unreadable(file, error) from error
 
 
-def _text(folder: Path, settings: dict[str, Any]) -> str:
-    """The default template: a file of its own wins over the tokenizer's settings, as in transformers."""
+def _templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """Name -> template. A file of its own wins over the tokenizer's settings, as in transformers
+    (``tokenization_utils_base``): ``chat_template.jinja`` is the default, ``additional_chat_templates/NAME.jinja`` the
+    others."""
     own = folder / "chat_template.jinja"
-    if own.is_file():
-        return own.read_text(encoding="utf-8", errors="replace")
-    if (folder / "chat_template.json").is_file():
-        return str(read_object(folder / "chat_template.json").get("chat_template") or "")
+    more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    if own.is_file() or more:
+        files = {"default": own} if own.is_file() else {}
+        files |= {file.stem: file for file in more}
+        return {name: text for name, file in files.items() if (text := _jinja(file))}
     template = settings.get("chat_template")
+    if (folder / "chat_template.json").is_file():
+        template = read_object(folder / "chat_template.json").get("chat_template")
     if isinstance(template, list):
-        named = {str(t.get("name")): str(t.get("template", "")) for t in template if isinstance(t, dict)}
-        return named.get("default") or next(iter(named.values()), "")
-    return template if isinstance(template, str) else ""
+        pairs = [(t.get("name"), t.get("template")) for t in template if isinstance(t, dict)]
+        template = {name: text for name, text in pairs if isinstance(name, str)}
+    if isinstance(template, dict):
+        return {name: text for name, text in template.items() if isinstance(text, str) and text}
+    return {"default": template} if isinstance(template, str) and template else {}
+
+
+def _jinja(file: Path) -> str:
+    raw = file.read_bytes()
+    if raw.startswith(LFS_MARK):
+        raise pointer_file(file)
+    return raw.decode("utf-8", "replace")
 
 
 def _eos(folder: Path, config: dict[str, Any]) -> list[int]:
-    generation = folder / "generation_config.json"
-    found = read_object(generation).get("eos_token_id") if generation.is_file() else None
+    found = read_optional(folder / "generation_config.json").get("eos_token_id")
     found = config.get("eos_token_id") if found is None else found
     return sorted(i for i in (found if isinstance(found, list) else [found]) if isinstance(i, int))
 
 
-def _fingerprint(text: str, settings: dict[str, Any], eos: list[int]) -> str:
-    special = {name: settings[name] for name in SPECIAL if settings.get(name)}
+def _fingerprint(text: str, folder: Path, settings: dict[str, Any], eos: list[int]) -> str:
+    # Older tokenizers keep some of them in a file of its own only.
+    settings = {**read_optional(folder / "special_tokens_map.json"), **settings}
+    special = {name: _plain(settings[name]) for name in SPECIAL if settings.get(name)}
     canonical = json.dumps([text, special, eos], sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _plain(token: Any) -> Any:
+    """A token as its text: files hold ``"</s>"`` or ``{"content": "</s>", "lstrip": false, ...}`` for the same."""
+    if isinstance(token, list):
+        return [_plain(one) for one in token]
+    return token["content"] if isinstance(token, dict) and isinstance(token.get("content"), str) else token
 
 
 def _parsed(config: dict[str, Any]) -> bool:

@@ -11,19 +11,34 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from backend.catalog.files import (
+    LFS_MARK,
+    PICKLED,
+    config_bad,
+    pointer_file,
+    read_object,
+    unreadable,
+)
+from backend.catalog.quantization import Quantization
 from backend.errors import ModelError
 from backend.i18n import N_
 
 INDEX = "model.safetensors.index.json"
 # The reference implementation refuses longer headers, too.
 MAX_HEADER = 100_000_000
-LFS_MARK = b"version https://git-lfs"
+# What trainers pickle beside the weights; it holds no weights.
+NOT_WEIGHTS = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")
+NUMBERED = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,6})-of-(?P<total>\d{1,6})\.safetensors")
+NAMED = 3
+"""So many missing files are named in a message."""
 
 DTYPE_NAMES = {
     "F64": "float64",
@@ -40,6 +55,13 @@ DTYPE_NAMES = {
     "BOOL": "bool",
 }
 
+DTYPE_BYTES = {
+    **dict.fromkeys(("F64", "I64", "U64"), 8),
+    **dict.fromkeys(("F32", "I32", "U32"), 4),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
+    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"), 1),
+}
+
 # Helpers of quantized formats; they describe weights and are none: AWQ and GPTQ, compressed-tensors, bitsandbytes.
 SIDE_TENSORS = ("qzeros", "scales", "g_idx", "weight_scale", "weight_zero_point", "weight_shape", "weight_g_idx")
 SIDE_PARTS = (".absmax", ".quant_map", ".nested_", ".quant_state.", ".SCB")
@@ -47,10 +69,12 @@ SIDE_PARTS = (".absmax", ".quant_map", ".nested_", ".quant_state.", ".SCB")
 
 @dataclass(frozen=True)
 class Weights:
-    """What the files hold. size_bytes: of all weight files. dtype: that of most bytes. parameters: counted unpacked."""
+    """What the files hold. size_bytes: of all weight files. tensor_bytes: of the tensors alone, which is what they take
+    in memory as they are stored. dtype: that of most bytes. parameters: counted unpacked."""
 
     files: tuple[str, ...]
     size_bytes: int
+    tensor_bytes: int
     parameters: int
     dtype: str
 
@@ -76,9 +100,9 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
         raise _truncated(path, size, 8 + length)
     try:
         header = json.loads(raw)
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = max((int(entry["data_offsets"][1]) for entry in tensors.values()), default=0)
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+        tensors = {name: _checked(entry) for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             "model_damaged",
             N_("The weights file {file} is damaged: its header cannot be read."),
@@ -90,8 +114,19 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     return tensors
 
 
-def read_weights(folder: Path, quantization: dict[str, Any]) -> Weights:
-    """The weights of a model folder. ``quantization``: the ``quantization_config`` of its ``config.json``, or {}.
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    """A header's line about one tensor, if it is one; else ValueError, TypeError or KeyError."""
+    begin, end = entry["data_offsets"]
+    dtype, shape = entry["dtype"], entry["shape"]
+    if not isinstance(dtype, str) or not all(type(n) is int and 0 <= n < 2**63 for n in (begin, end, *shape)):
+        raise ValueError("no tensor")
+    if begin > end or (dtype in DTYPE_BYTES and math.prod(shape) * DTYPE_BYTES[dtype] != end - begin):
+        raise ValueError("shape and offsets disagree")
+    return entry
+
+
+def read_weights(folder: Path, quantization: Quantization) -> Weights:
+    """The weights of a model folder that is quantized like this.
 
     Raises:
         ModelError: ``model_no_weights``, ``model_pickled``, ``model_missing_files``, ``model_pointer``,
@@ -114,15 +149,16 @@ def read_weights(folder: Path, quantization: dict[str, Any]) -> Weights:
     by_dtype: Counter[str] = Counter()
     parameters = 0
     for name, entry in tensors.items():
-        count = math.prod(entry.get("shape", []))
+        dtype: str = entry["dtype"]
         if not name.endswith(SIDE_TENSORS) and not any(part in name for part in SIDE_PARTS):
-            parameters += int(count * _packing(name, str(entry.get("dtype")), quantization))
+            parameters += math.prod(entry["shape"]) * _packed(name, dtype, quantization.bits)
         begin, end = entry["data_offsets"]
-        by_dtype[str(entry.get("dtype"))] += end - begin
+        by_dtype[dtype] += end - begin
     kind = by_dtype.most_common(1)[0][0] if by_dtype else ""
     return Weights(
         tuple(f.name for f in files),
         sum(f.stat().st_size for f in files),
+        by_dtype.total(),
         parameters,
         DTYPE_NAMES.get(kind, kind.lower()),
     )
@@ -140,44 +176,36 @@ def _shards(folder: Path) -> tuple[list[Path], set[str]]:
         # A name such as ../../x must not lead out of the folder.
         missing = [n for n in names if Path(n).name != n or not (folder / n).is_file()]
         if missing:
-            raise ModelError(
-                "model_missing_files",
-                N_("{folder} is not complete: {count} of {total} weight files are missing, such as {example}."),
-                N_("Copy or download the whole folder again."),
-                folder=str(folder),
-                count=len(missing),
-                total=len(names),
-                example=missing[0],
-            )
+            raise _missing(folder, missing[:NAMED], len(missing), len(names))
         return [folder / n for n in names], set(weight_map)
     files = sorted(folder.glob("*.safetensors"))
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"], set()
-    numbered = [f for f in files if "-of-" in f.name]
+    numbered = {f.name: part for f in files if (part := NUMBERED.fullmatch(f.name))}
     if numbered:
-        total = int("".join(c for c in numbered[0].stem.rsplit("-of-", 1)[1] if c.isdigit()) or 0)
-        if len(numbered) != total:
-            raise ModelError(
-                "model_missing_files",
-                N_("{folder} is not complete: {count} of {total} weight files are missing, such as {example}."),
-                N_("Copy or download the whole folder again."),
-                folder=str(folder),
-                count=total - len(numbered),
-                total=total,
-                example=INDEX,
-            )
-        return numbered, set()
+        first = next(iter(numbered.values()))
+        total, width = int(first["total"]), len(first["number"])
+        expected = (f"{first['stem']}-{n:0{width}d}-of-{first['total']}.safetensors" for n in range(1, total + 1))
+        missing = list(islice((name for name in expected if name not in numbered), NAMED))
+        if missing:
+            raise _missing(folder, missing, max(total - len(numbered), len(missing)), total)
+        return [f for f in files if f.name in numbered], set()
     if files:
         return files, set()
-    pickled = sorted([*folder.glob("*.bin"), *folder.glob("*.pt"), *folder.glob("*.pth"), *folder.glob("*.ckpt")])
+    pickled = pickled_files(folder)
     if pickled:
         raise ModelError(
             "model_pickled",
             N_("{folder} holds only pickled weights ({example}); loading such a file can run any program it contains."),
-            N_("Get the model in safetensors format."),
+            N_(
+                "Get the model in safetensors format. If you trust its maker, transformers converts it: load it with"
+                " from_pretrained and write it with save_pretrained."
+            ),
             folder=str(folder),
-            example=pickled[0].name,
+            example=pickled[0],
         )
+    if any(folder.glob("*.gguf")):
+        raise gguf(next(iter(sorted(folder.glob("*.gguf")))))
     raise ModelError(
         "model_no_weights",
         N_("{folder} holds no weights: there is no *.safetensors file in it."),
@@ -186,80 +214,42 @@ def _shards(folder: Path) -> tuple[list[Path], set[str]]:
     )
 
 
-def _packing(name: str, dtype: str, quantization: dict[str, Any]) -> float:
-    """How many weights one stored number of the tensor ``name`` holds."""
-    bits = quantization_bits(quantization)
+def pickled_files(folder: Path) -> list[str]:
+    """Names of the files in ``folder`` that hold weights in Python's pickle format, sorted."""
+    return sorted(
+        f.name for f in folder.iterdir() if f.name.endswith(PICKLED) and not f.name.startswith((*NOT_WEIGHTS, "."))
+    )
+
+
+def gguf(path: Path) -> ModelError:
+    """``path`` is a model for another family of programs."""
+    return ModelError(
+        "model_gguf",
+        N_("{file} is a GGUF file, the format of llama.cpp; the engines here cannot load it."),
+        N_("Get the same model as a folder with config.json and *.safetensors files."),
+        file=str(path),
+    )
+
+
+def _missing(folder: Path, examples: list[str], count: int, total: int) -> ModelError:
+    return ModelError(
+        "model_missing_files",
+        N_("{folder} is not complete: {count} of {total} weight files are missing, such as {example}."),
+        N_("Copy or download the whole folder again."),
+        folder=str(folder),
+        count=count,
+        total=total,
+        example=", ".join(examples),
+    )
+
+
+def _packed(name: str, dtype: str, bits: int) -> int:
+    """How many weights of ``bits`` each one stored number of the tensor ``name`` holds."""
     if bits and dtype == "I32" and name.endswith(("qweight", "weight_packed")):
-        return 32 / bits
+        return max(32 // bits, 1)
     if bits and bits < 8 and dtype in ("U8", "I8") and name.endswith(("weight", "weight_packed")):
-        return 8 / bits
+        return 8 // bits
     return 1
-
-
-def quantization_bits(quantization: dict[str, Any]) -> int:
-    """Bits per weight that a ``quantization_config`` names; 0 where it names none."""
-    if quantization.get("load_in_4bit"):
-        return 4
-    if quantization.get("load_in_8bit"):
-        return 8
-    groups = quantization.get("config_groups")
-    if isinstance(groups, dict):
-        for group in groups.values():
-            weights = group.get("weights") if isinstance(group, dict) else None
-            if isinstance(weights, dict):
-                return int(weights.get("num_bits") or 0)
-    bits = quantization.get("bits") or quantization.get("w_bit")
-    return bits if isinstance(bits, int) else 0
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in ``path``.
-
-    Raises:
-        ModelError: ``model_pointer``, ``model_config_bad`` or ``model_unreadable``.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if raw.startswith(LFS_MARK):
-        raise pointer_file(path)
-    try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise config_bad(path, str(error)) from error
-    if not isinstance(data, dict):
-        raise config_bad(path, "not an object")
-    return data
-
-
-def config_bad(path: Path, problem: str) -> ModelError:
-    return ModelError(
-        "model_config_bad",
-        N_("The file {file} of the model cannot be used: {problem}."),
-        N_("Copy or download this file again."),
-        file=str(path),
-        problem=problem,
-    )
-
-
-def pointer_file(path: Path) -> ModelError:
-    return ModelError(
-        "model_pointer",
-        N_("{file} is only a git-lfs pointer: the real file was never downloaded."),
-        N_("Run 'git lfs pull' in that folder, or download the model again."),
-        file=str(path),
-    )
-
-
-def unreadable(path: Path, error: OSError) -> ModelError:
-    return ModelError(
-        "model_unreadable",
-        N_("{file} cannot be read: {problem}."),
-        N_("Check that the file exists and that you may read it."),
-        file=str(path),
-        problem=error.strerror or str(error),
-    )
 
 
 def _truncated(path: Path, size: int, expected: int) -> ModelError:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from backend.catalog.cards import ModelCard
+from backend.catalog.files import size_text
 from backend.errors import ModelError, PanelError, ServerError
 from backend.i18n import N_
 
@@ -52,13 +53,8 @@ class TransformersEngine:
                 model=card.name,
                 architecture=card.architecture or "?",
             )
-        if card.needs_code and not card.model_type:
-            return ModelError(
-                "model_needs_code",
-                N_("'{model}' runs program code from its own folder, which TuneDeck does not allow."),
-                N_("Use a version of the model that transformers supports by itself."),
-                model=card.name,
-            )
+        if card.needs_code and not card.code_allowed:
+            return needs_consent(card)
         method = card.quantization.split(" ")[0]
         if method and method not in LOADS_QUANTIZED:
             return ModelError(
@@ -80,3 +76,16 @@ class TransformersEngine:
             "kv_cache": (card.kv_bytes_per_token or 0) * context_tokens,
             "runtime": RUNTIME_BYTES,
         }
+
+
+def needs_consent(card: ModelCard) -> ModelError:
+    """Why a model with program code of its own does not start before a person allowed exactly that code."""
+    return ModelError(
+        "model_needs_code",
+        N_("'{model}' runs program code from its own folder, and nobody has allowed that: {files}."),
+        N_(
+            "Look at these files and allow them in the model's details on the Models page, or use another version of it."
+        ),
+        model=card.name,
+        files=", ".join(f"{file.name} ({size_text(file.size)})" for file in card.code_files),
+    )

@@ -11,6 +11,7 @@ from backend.errors import SpecError
 from backend.i18n import N_
 
 VERBS: dict[str, str] = {
+    "download": "backend.specs.download:DownloadSpec",
     "drill": "backend.specs.drill:DrillSpec",
     "pretrain": "backend.specs.pretrain:PretrainSpec",
     "serve": "backend.specs.serve:ServeSpec",

@@ -6,6 +6,9 @@ import os
 import time
 from typing import Any
 
+from backend import catalog
+from backend.engines.transformers import needs_consent
+from backend.workspace import open_workspace
 from jobs.serving.plan import Plan
 
 # A thread more must bring this much, or it is left to others.
@@ -13,14 +16,20 @@ WORTH = 1.15
 
 
 def load(plan: Plan) -> tuple[Any, Any]:
-    """(model, tokenizer), ready to generate. Nothing is fetched and no code from the model's folder runs."""
+    """(model, tokenizer), ready to generate. Nothing is fetched, and no code from the model's folder runs unless a person
+    allowed exactly that code.
+
+    Raises:
+        ModelError: ``model_needs_code``.
+    """
+    allowed = may_run_code(plan.model)
     import torch
     import transformers
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": allowed}
     tokenizer = AutoTokenizer.from_pretrained(plan.model, **local)
     config = AutoConfig.from_pretrained(plan.model, **local)
     # A model that also sees is not among the "causal" ones; its own class still writes text.
@@ -33,6 +42,24 @@ def load(plan: Plan) -> tuple[Any, Any]:
     model = model.eval()
     torch.set_num_threads(plan.threads or choose_threads(model, (os.cpu_count() or 1) // 2))
     return model, tokenizer
+
+
+def may_run_code(folder: str) -> bool:
+    """Whether loading the model in ``folder`` runs code that it brings along. The files are hashed now, just before they
+    run: they may have changed since the job looked.
+
+    Raises:
+        ModelError: ``model_needs_code``: there is such code, and nobody allowed it.
+    """
+    workspace = open_workspace()
+    card = catalog.find(workspace, folder)
+    if not card.needs_code:
+        return False
+    # One folder can be on the list under several names.
+    names = [one.name for one in catalog.models(workspace) if one.path == card.path]
+    if not any(catalog.code_is_allowed(workspace, name) for name in names):
+        raise needs_consent(card)
+    return True
 
 
 def choose_threads(model: Any, most: int) -> int:

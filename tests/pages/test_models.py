@@ -1,77 +1,61 @@
-"""Models: adding by path, what is wrong with a folder, starting and stopping, and how a program connects."""
+"""Models: the list and what its cards say, starting and stopping, consent to code, removal, and how a program connects."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 import shutil
+import time
 from pathlib import Path
 
-import pytest
+from streamlit.testing.v1 import AppTest
 
 from backend import catalog
+from backend.catalog import Lineage
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
 from tests.pages.conftest import OpenPage
+from tests.support import models
 from tests.support.page_text import labels, text
-from ui import connect
+from ui import connect, models_list
 
 STARTER = ROOT / "models" / "starter"
 
 
-def add(app, path: str, name: str = ""):  # type: ignore[no-untyped-def]
-    app.text_input(key="add_path").set_value(path)
-    app.text_input(key="add_name").set_value(name)
-    submit = next(b for b in app.button if b.label == "Add to the list")
-    return submit.click().run()
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click().run()
+    assert not app.exception
+    return app
+
+
+def key_of(name: str) -> str:
+    """What the widgets of the model ``name`` are called after."""
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
+
+
+def unfold(app: AppTest, name: str, part: str = "details") -> AppTest:
+    """The page with ``part`` of the model ``name`` open."""
+    app.session_state[f"{part}_{key_of(name)}"] = True
+    app.run()
+    assert not app.exception
+    return app
+
+
+def plain(app: AppTest) -> str:
+    """What is written on the page, without Markdown's escapes, and the cells of its tables."""
+    cells = [str(value) for table in app.table for value in table.value.to_numpy().ravel()]
+    return "\n".join([text(app), *cells]).replace("\\", "")
 
 
 def test_the_starter_is_listed_with_size_parameters_and_context(open_page: OpenPage) -> None:
     app = open_page("models")
     assert "starter" in text(app)
-    assert "parameters · context 1,024 tokens" in text(app).replace("\\", "")
+    assert "parameters · context 1,024 tokens" in plain(app)
     assert "Start server" in labels(app)
 
 
-def test_a_folder_is_added_under_a_name_and_the_form_is_empty_again(
-    open_page: OpenPage, workspace: Workspace, tmp_path: Path
-) -> None:
-    shutil.copytree(STARTER, tmp_path / "my model")
-    app = add(open_page("models"), str(tmp_path / "my model"), "水稻助手")
-    assert not app.exception
-    assert "水稻助手" in text(app)
-    assert app.text_input(key="add_path").value == ""
-    assert [card.name for card in catalog.models(workspace)] == ["starter", "水稻助手"]
-
-
-@pytest.mark.parametrize("content", [None, "empty", "truncated"])
-def test_a_folder_that_is_no_model_gives_a_card_that_says_what_to_do(
-    open_page: OpenPage, workspace: Workspace, tmp_path: Path, content: str | None
-) -> None:
-    folder = tmp_path / "broken"
-    if content == "truncated":
-        shutil.copytree(STARTER, folder)
-        weights = folder / "model.safetensors"
-        weights.write_bytes(weights.read_bytes()[:100_000])
-    elif content == "empty":
-        folder.mkdir()
-    app = add(open_page("models"), str(folder))
-    assert not app.exception
-    assert str(folder) in text(app).replace("\\", "")
-    assert ":red[:material/error:]" in text(app)
-    assert app.text_input(key="add_path").value == str(folder)  # what was typed is still there to be corrected
-    assert [card.name for card in catalog.models(workspace)] == ["starter"]
-
-
-def test_an_old_error_does_not_follow_to_another_page_and_back(open_page: OpenPage, tmp_path: Path) -> None:
-    app = add(open_page("models"), str(tmp_path))
-    assert "is not a model" in text(app)
-    for page in ("settings", "models"):
-        app.switch_page(str(ROOT / "pages" / f"{page}.py")).run()
-        assert "is not a model" not in text(app)
-
-
-def test_a_model_that_broke_later_hides_no_other_and_cannot_be_started(
+def test_a_model_that_broke_later_hides_no_other_says_what_is_broken_and_cannot_be_started(
     open_page: OpenPage, workspace: Workspace, tmp_path: Path
 ) -> None:
     shutil.copytree(STARTER, tmp_path / "gone")
@@ -79,18 +63,197 @@ def test_a_model_that_broke_later_hides_no_other_and_cannot_be_started(
     shutil.rmtree(tmp_path / "gone")
     app = open_page("models")
     assert "not usable" in text(app)
+    assert f"There is no model folder at {tmp_path / 'gone'}" in plain(app)
+    assert labels(app).count("Start server") == 1
+
+
+def test_a_pointer_file_and_pickled_weights_are_errors_with_a_way_out(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    for name in ("pointer", "pickled"):
+        catalog.add(workspace, models.folder(tmp_path / name), name)
+    models.pointer(tmp_path / "pointer" / "model.safetensors")
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    app = open_page("models")
+    assert "git lfs pull" in plain(app)
+    assert "pytorch_model.bin" in plain(app)
     assert labels(app).count("Start server") == 1
 
 
 def test_start_makes_a_job_that_waits_visibly_and_stop_ends_it(open_page: OpenPage, store: Store) -> None:
-    app = open_page("models")
-    next(b for b in app.button if b.label == "Start server").click().run()
-    assert not app.exception
+    app = press(open_page("models"), "Start server")
     assert [row.title for row in store.queue()] == ["starter"]
     assert "waiting" in text(app)
-    next(b for b in app.button if b.label == "Stop server").click().run()
+    press(app, "Stop server")
     assert store.queue() == []
     assert "not running" in text(app)
+
+
+def test_a_card_says_quantization_sight_licence_and_whose_adapter(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    vision = models.folder(tmp_path / "eyes", vision_config={"model_type": "clip"})
+    (vision / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+    catalog.add(workspace, vision)
+    catalog.add(workspace, models.adapter(tmp_path / "lora", "starter"))
+    app = open_page("models")
+    assert "sees images" in plain(app)
+    assert "licence apache-2.0" in plain(app)
+    assert "adapter of starter" in plain(app)
+    assert "is an adapter for starter, not a whole model" in plain(app)
+    assert labels(app).count("Start server") == 2
+    assert "lora" in plain(unfold(app, "starter"))
+    assert "on the list as starter" in plain(unfold(app, "lora"))
+
+
+def test_filters_sorting_and_search_narrow_the_list(open_page: OpenPage, workspace: Workspace, tmp_path: Path) -> None:
+    catalog.add(workspace, models.folder(tmp_path / "store" / "large", width=4096))
+    catalog.add(workspace, models.adapter(tmp_path / "lora", "starter"))
+    catalog.add(workspace, models.folder(tmp_path / "gone"))
+    shutil.rmtree(tmp_path / "gone")
+    app = open_page("models")
+
+    def names() -> list[str]:
+        return [name for m in app.markdown if (name := m.value.strip("*")) in ("starter", "large", "lora", "gone")]
+
+    assert names() == ["starter", "gone", "large", "lora"]
+    for kind, left in (("usable", ["starter", "large"]), ("adapters", ["lora"]), ("broken", ["gone"])):
+        app.segmented_control(key="models_kind").set_value(kind).run()
+        assert names() == left
+    app.segmented_control(key="models_kind").set_value("all").run()
+    app.selectbox(key="models_order").set_value("size").run()
+    assert names()[0] == "large"
+    app.selectbox(key="models_order").set_value("added").run()
+    assert names()[0] == "gone"
+    app.text_input(key="models_search").set_value("STORE llama").run()
+    assert names() == ["large"]
+    app.text_input(key="models_search").set_value("nothing like it").run()
+    assert names() == []
+    assert "No model here is like that" in text(app)
+
+
+def test_a_thousand_models_draw_only_what_is_shown(open_page: OpenPage, workspace: Workspace, tmp_path: Path) -> None:
+    folder = models.folder(tmp_path / "one")
+    for number in range(1000):
+        catalog.add(workspace, folder, f"model {number:03}")
+    app = open_page("models")
+    assert labels(app).count("Start server") == models_list.SHOWN
+    assert "971 more" in text(app)
+    began = time.perf_counter()
+    app.run()
+    assert time.perf_counter() - began < 5  # about 0.5 s on a quiet machine
+
+
+def test_details_say_what_made_a_model_and_lead_to_that_job(
+    open_page: OpenPage, workspace: Workspace, store: Store
+) -> None:
+    job = store.submit("drill", {"steps": 1})
+    folder = models.folder(store.job_dir(job.id) / "model")
+    catalog.write_lineage(folder, Lineage(job=job.id, verb="drill", base="starter", dataset="persona"))
+    catalog.add(workspace, folder, "mine")
+    app = unfold(open_page("models"), "mine")
+    said = plain(app)
+    assert f"job {job.id} · Practice job" in said
+    assert "persona" in said
+    assert "estimate" in said
+    assert "Whole folder" in str([table.value for table in app.table])
+    assert [link.proto.label for link in app.main.get("page_link")] == [f"Job {job.id} made it"]
+
+
+def with_code(path: Path) -> Path:
+    models.folder(path, auto_map={"AutoModelForCausalLM": "odd.Odd"})
+    (path / "odd.py").write_text("print('this runs')\n")
+    return path
+
+
+def test_code_is_named_and_shown_then_allowed_and_taken_back(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    catalog.add(workspace, with_code(tmp_path / "odd"))
+    app = open_page("models")
+    assert "needs your consent" in text(app)
+    assert "odd.py (19 B)" in plain(app)
+    assert labels(app).count("Start server") == 1
+    app.session_state[f"code_{key_of('odd')}_0"] = True
+    unfold(app, "odd")
+    assert "print('this runs')" in [block.value.strip() for block in app.code]
+    press(app, "Allow this 1 file to run")
+    assert catalog.code_is_allowed(workspace, "odd")
+    assert labels(app).count("Start server") == 2
+    press(app, "Take the consent back")
+    assert not catalog.code_is_allowed(workspace, "odd")
+
+
+def test_code_that_changed_since_it_was_shown_is_not_allowed(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    catalog.add(workspace, with_code(tmp_path / "odd"))
+    app = unfold(open_page("models"), "odd")
+    (tmp_path / "odd" / "odd.py").write_text("print('something else')\n")
+    press(app, "Allow this 1 file to run")
+    assert "is not the one that you looked at" in plain(app)
+    assert not catalog.code_is_allowed(workspace, "odd")
+
+
+def test_code_that_is_not_in_the_folder_cannot_be_allowed(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    folder = models.folder(tmp_path / "odd", auto_map={"AutoModelForCausalLM": "org/elsewhere--odd.Odd"})
+    catalog.add(workspace, folder)
+    app = unfold(open_page("models"), "odd")
+    assert "is not in the folder" in text(app)
+    assert not [label for label in labels(app) if label.startswith("Allow")]
+
+
+def test_removing_a_linked_model_leaves_its_folder(open_page: OpenPage, workspace: Workspace, tmp_path: Path) -> None:
+    catalog.add(workspace, models.folder(tmp_path / "mine"))
+    app = unfold(open_page("models"), "mine")
+    unfold(app, "mine", "removing")
+    assert "Only the entry goes" in text(app)
+    assert not app.checkbox
+    press(app, "Remove mine")
+    assert [card.name for card in catalog.models(workspace)] == ["starter"]
+    assert (tmp_path / "mine" / "config.json").is_file()
+
+
+def test_removing_what_was_downloaded_deletes_its_files_only_when_that_is_ticked(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    for name in ("kept", "deleted"):
+        catalog.add(workspace, models.folder(workspace.downloads / name))
+    app = open_page("models")
+    for name in ("kept", "deleted"):
+        unfold(app, name)
+        unfold(app, name, "removing")
+        if name == "deleted":
+            assert "Delete its 4 files" in app.checkbox[0].label
+            app.checkbox[0].check().run()
+        press(app, next(label for label in labels(app) if label.startswith(f"Remove {name}")))
+    assert [card.name for card in catalog.models(workspace)] == ["starter"]
+    assert (workspace.downloads / "kept" / "config.json").is_file()
+    assert not (workspace.downloads / "deleted").exists()
+
+
+def test_removing_says_which_adapters_need_it_and_keeps_files_that_a_job_uses(
+    open_page: OpenPage, workspace: Workspace, store: Store, tmp_path: Path
+) -> None:
+    catalog.add(workspace, models.folder(workspace.downloads / "base"))
+    catalog.add(workspace, models.adapter(tmp_path / "lora", "base"))
+    job = store.submit("serve", {"model": "base"})
+    app = unfold(open_page("models"), "base")
+    unfold(app, "base", "removing")
+    assert "These adapters need it: lora" in plain(app)
+    assert "It is being served: base" in plain(app)
+    assert f"Job {job.id} uses them now" in plain(app)
+    assert app.checkbox[0].disabled
+
+
+def test_the_address_chooses_the_part_and_one_that_is_none_shows_the_list(open_page: OpenPage) -> None:
+    app = open_page("models")
+    for view, button in (("add", "Add to the list"), ("download", "Download model"), ("nonsense", "Start server")):
+        app.query_params["view"] = view
+        app.run()
+        assert button in labels(app)
 
 
 def test_examples_quote_any_model_name() -> None:

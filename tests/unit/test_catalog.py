@@ -325,7 +325,7 @@ def test_a_config_that_is_none_is_a_sentence_and_not_a_crash(model: Path, text: 
 
 def test_no_folder_a_file_and_an_unreadable_folder_are_sentences(tmp_path: Path, model: Path) -> None:
     assert problem(tmp_path / "nothing").code == "model_missing"
-    assert problem(model / "config.json").code == "model_missing"
+    assert problem(model / "config.json").code == "model_is_file"
     assert problem(Path("/" + "x" * 5000)).code in ("model_missing", "model_unreadable")
 
 

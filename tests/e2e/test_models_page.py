@@ -1,0 +1,82 @@
+"""The Models page in a browser: models are found below a folder, put on the list, inspected and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import FrameLocator, Page, expect
+
+from tests.support import models
+from tests.support.browser import PHONE, Visitor, overflow, settle
+
+Visit = Callable[..., Visitor]
+
+
+def menu(page: Page) -> FrameLocator:
+    """The page's sub-views."""
+    return page.frame_locator("iframe[title*='option_menu']")
+
+
+def part(person: Visitor, view: str) -> Page:
+    """The part ``view`` by its address, for somebody who has been let in."""
+    person.open("/models").close()
+    return person.open(f"/models?view={view}")
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    models.folder(tmp_path / "shelf" / "alpha")
+    models.folder(tmp_path / "shelf" / "deep" / "beta")
+    models.pointer(models.folder(tmp_path / "shelf" / "half") / "model.safetensors")
+    return tmp_path / "shelf"
+
+
+def test_models_below_a_folder_are_found_listed_and_removed_again(visit: Visit, shelf: Path) -> None:
+    page = visit().open("/models")
+    menu(page).get_by_role("link", name="Add a folder").click()
+    page.get_by_role("textbox", name="Folder of models").fill(str(shelf))
+    page.get_by_role("button", name="Look for models below it").click()
+    expect(page.get_by_text("2 models can be added · 1 not usable")).to_be_visible()
+    page.get_by_role("button", name="Add 2 models").click()
+    expect(page.get_by_text("2 models are on the list now.")).to_be_visible()
+    assert "view=add" in page.url
+
+    menu(page).get_by_role("link", name="On this server").click()
+    card = page.locator("[class*='st-key-model_']").filter(has_text="beta")
+    expect(card.get_by_role("button", name="Start server")).to_be_visible()
+    card.get_by_text("Details", exact=True).click()
+    expect(card.get_by_text("estimate")).to_be_visible()
+    card.get_by_role("button", name="Remove from the list").click()
+    page.get_by_role("button", name="Remove beta").click()
+    expect(page.get_by_text("beta is off the list.")).to_be_visible()
+    expect(card).to_have_count(0)
+    expect(page.locator("[class*='st-key-model_']").filter(has_text="alpha")).to_be_visible()
+    assert (shelf / "deep" / "beta" / "config.json").is_file()
+
+
+def test_the_menu_follows_the_address_the_way_back_and_the_keyboard(visit: Visit) -> None:
+    person = visit()
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    page = part(person, "download")
+    expect(page.get_by_role("button", name="Download model")).to_be_visible()
+    menu(page).get_by_role("link", name="Add a folder").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Add to the list")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("button", name="Download model")).to_be_visible()
+    expect(menu(page).locator("a.active")).to_have_text("Download")
+    page.reload()
+    settle(page)
+    expect(page.get_by_role("button", name="Download model")).to_be_visible()
+    # The menu brings its icons along.
+    assert any("bootstrap-icons" in url for url in asked)
+    assert [url for url in asked if not url.startswith((person.panel.url, "data:", "blob:"))] == []
+
+
+@pytest.mark.parametrize("view", ["list", "add", "download"])
+def test_no_part_is_wider_than_a_phone(visit: Visit, view: str) -> None:
+    page = part(visit(viewport=PHONE), view)
+    assert overflow(page) == 0
