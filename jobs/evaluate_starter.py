@@ -1,7 +1,11 @@
 """Measure a starter model: ``python -m jobs.evaluate_starter [MODEL_DIR] [--n 100] [--skill NAME] [--json]``.
 
 Prints the table of the model card: held-out questions, greedy answers, in plain transformers. The same model gives the
-same table again.
+same table again. And what changes it:
+
+    --adapter FOLDER     with a peft adapter merged into the weights
+    --bits 4             with weights quantized to 4 bits (or 8), and how far its predictions are from the unquantized ones
+    --identity NAME      what a LoRA on a new identity teaches and costs: trains one, or takes that of --adapter
 """
 
 from __future__ import annotations
@@ -10,13 +14,16 @@ import argparse
 import dataclasses
 import json
 import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers.utils import logging
 
 from backend.errors import PanelError
-from jobs.starter import evaluate
+from jobs.starter import evaluate, identity, quantized
 
 SHIPPED = Path(__file__).resolve().parent.parent / "models" / "starter"
 
@@ -31,21 +38,75 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--skill", default="", help="only skills whose name begins with this")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    parser.add_argument("--adapter", type=Path, help="folder of a peft adapter, merged into the weights")
+    parser.add_argument("--bits", type=int, choices=quantized.BITS, help="quantize the weights to this many bits")
+    parser.add_argument(
+        "--identity",
+        nargs="?",
+        const=identity.NAME,
+        metavar="NAME",
+        help=f"teach this name (default {identity.NAME}) and compare the skills before and after",
+    )
+    parser.add_argument("--maker", default=identity.MAKER, help=f"maker of the new identity (default {identity.MAKER})")
     args = parser.parse_args(argv)
+    if args.identity and args.bits:
+        parser.error("--identity and --bits do not go together")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(args.threads)
     try:
-        rows = evaluate.table(args.model, args.n, args.skill)
+        data, text = _identity(args) if args.identity else _table(args)
     except PanelError as error:
         print(f"{error} {error.hint}", file=sys.stderr)  # noqa: T201 - a command line program
         return 1
-    if args.json:
-        data = {"model": str(args.model), "rows": [{**dataclasses.asdict(r), "percent": r.percent} for r in rows]}
-        print(json.dumps(data, ensure_ascii=False, indent=2))  # noqa: T201
-    else:
-        print(evaluate.markdown(rows))  # noqa: T201
+    print(json.dumps(data, ensure_ascii=False, indent=2) if args.json else text)  # noqa: T201
     return 0
+
+
+def _table(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """The table, and with ``--bits`` the distance from the model as it is: as data and as text."""
+    try:
+        speaker = evaluate.Speaker(args.model, args.adapter, args.bits)
+    except ValueError as error:  # weights that the groups do not fit
+        raise SystemExit(f"{args.model}: {error}") from None
+    rows = evaluate.table_of(speaker, args.n, args.skill)
+    data: dict[str, Any] = {"model": str(args.model), "rows": _rows(rows)}
+    text = evaluate.markdown(rows)
+    if args.bits:
+        whole = evaluate.Speaker(args.model, args.adapter)
+        difference = quantized.compare(whole, speaker, evaluate.questions(args.n, args.skill))
+        data |= {"bits": args.bits, "difference": dataclasses.asdict(difference)}
+        text += (
+            f"\n\n{args.bits} bits over {difference.tokens} tokens of expected answers: perplexity "
+            f"{difference.reference_perplexity:.4f} -> {difference.perplexity:.4f}, mean KL divergence "
+            f"{difference.divergence:.5f} nats, same likeliest token {100 * difference.agreement:.2f} %"
+        )
+    return data, text
+
+
+def _identity(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """What the new identity teaches and costs: as data and as text."""
+    with tempfile.TemporaryDirectory() as folder:
+        adapter, lines = args.adapter, []
+        data: dict[str, Any] = {"model": str(args.model), "name": args.identity, "maker": args.maker}
+        if adapter is None:
+            adapter = Path(folder) / "adapter"
+            losses = identity.train(args.model, identity.rows(args.identity, args.maker), adapter)
+            data |= {"cpu_s": time.process_time(), "steps": len(losses)}
+            lines.append(
+                f"{data['steps']} steps in {data['cpu_s']:.0f} CPU-seconds, everything from the start of the program on"
+            )
+        found = identity.measure(args.model, adapter, args.identity, args.maker, args.n, args.skill)
+    data |= {"named": found.named, "before": _rows(found.before), "after": _rows(found.after)}
+    for lang, (right, n) in found.named.items():
+        lines.append(
+            f"{lang}: {100 * right / n:.0f} % of {n} unseen wordings are answered with the name {args.identity}"
+        )
+    return data, "\n".join([*lines, "", found.markdown()])
+
+
+def _rows(rows: list[evaluate.Row]) -> list[dict[str, Any]]:
+    return [{**dataclasses.asdict(row), "percent": row.percent} for row in rows]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train a small language model from nothing: ``python -m jobs.pretrain SPEC.json``.
 
-With an empty spec (``{}``) it makes the starter model as it is shipped, in less than half an hour on one idle CPU core. SIGINT saves a
+With an empty spec (``{}``) it makes the starter model as it is shipped, in about an hour on two idle CPU cores. SIGINT saves a
 checkpoint; a run started again in the same folder goes on from the newest complete one.
 """
 

@@ -28,10 +28,10 @@ class PretrainSpec(Spec):
         "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 5 or 13 million parameters")
     )
     seed: int = Field(1, ge=0, title=N_("Seed"), description=N_("Seed of weights and data"))
-    steps: int = Field(2620, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
-    batch_tokens: int = Field(4096, ge=256, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step"))
+    steps: int = Field(4150, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
+    batch_tokens: int = Field(8192, ge=1024, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step"))
     micro_batches: int = Field(
-        2, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
+        4, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
     )
     lr: float = Field(
         0.02, gt=0, le=1, title=N_("Learning rate"), description=N_("Learning rate of the matrices (Muon)")
@@ -48,7 +48,7 @@ class PretrainSpec(Spec):
         50, ge=0, title=N_("Warm-up steps"), description=N_("Steps over which the learning rate rises")
     )
     decay_steps: int = Field(
-        220, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
+        800, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
     )
     prompt_weight: float = Field(
         0.0,
@@ -70,7 +70,7 @@ class PretrainSpec(Spec):
         description=N_("Dialogues from which a new tokenizer is learned"),
     )
     save_every: int = Field(
-        50, ge=1, title=N_("Steps between checkpoints"), description=N_("Steps between checkpoints")
+        100, ge=1, title=N_("Steps between checkpoints"), description=N_("Steps between checkpoints")
     )
     resume: str = Field(
         "",
@@ -79,7 +79,20 @@ class PretrainSpec(Spec):
             "Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
         ),
     )
-    threads: int = Field(1, ge=1, le=256, title=N_("CPU threads"), description=N_("CPU threads"))
+    threads: int = Field(
+        2,
+        ge=1,
+        le=64,
+        title=N_("CPU threads"),
+        description=N_("Parts of a step that are computed at the same time, each on one CPU thread"),
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto",
+        title=N_("Compile"),
+        description=N_(
+            "Compile the sums first; auto: where there is a C++ compiler and the run is long enough to gain"
+        ),
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> PretrainSpec:

@@ -1,7 +1,12 @@
-"""From dialogues to batches: text in the chat template's form, token numbers, and which of them are answers."""
+"""From dialogues to batches: text in the chat template's form, packed into rows of a few fixed widths.
+
+Several dialogues share a row, each with its own positions and blind to the others. So nearly no place is padding, and
+the sums of a step have one of a few shapes, which is what makes them quick (see docs/starter-model.md).
+"""
 
 from __future__ import annotations
 
+import bisect
 import json
 import random
 from collections.abc import Iterator
@@ -14,10 +19,15 @@ from jobs.starter import corpus
 from jobs.starter import tokenizer as tok
 from jobs.starter.dialogue import Dialogue
 
-POOL = 2048
-"""Dialogues that are sorted by length together, so that a batch holds little padding."""
-LONGEST = 640
-"""Longer dialogues (in tokens) are left out of the training data."""
+POOL = 4096
+"""Dialogues that are packed together."""
+WIDTHS = (256, 512, 1024, 2048, 3072)
+"""Widths of rows, in tokens. A dialogue goes into the narrowest that holds it, or into a gap of a wider one; one that is
+longer than the widest is left out of the training data."""
+
+LEAST = 8
+"""From the second stage of the curriculum on an answer counts like one of at least so many tokens: else the single letter of a
+multiple choice, one token among thousands, is hardly heard."""
 
 
 def render(dialogue: Dialogue) -> str:
@@ -35,11 +45,17 @@ def render(dialogue: Dialogue) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """tokens: (rows, length) int64, padded on the right; weights: the same shape, how much the loss on *predicting* that
-    token counts: 1 in answers and their end, ``prompt_weight`` elsewhere, 0 on padding."""
+    """Rows of packed dialogues; every tensor has the shape (rows, width).
+
+    tokens: int64. weights: float, how much the loss on *predicting* that token counts: 1 in answers and their end (more
+    in very short ones, see :data:`LEAST`), ``prompt_weight`` elsewhere, 0 on padding and on the first token of a dialogue. positions: int64, counted from the
+    dialogue's first token. dialogues: int64, number of the dialogue within its row, -1 on padding.
+    """
 
     tokens: torch.Tensor
     weights: torch.Tensor
+    positions: torch.Tensor
+    dialogues: torch.Tensor
 
 
 class Batches:
@@ -53,7 +69,8 @@ class Batches:
         self._limit = batch_tokens // micro_batches
         self._micro = micro_batches
         self._prompt_weight = prompt_weight
-        self._ids = {name: tokenizer.token_to_id(name) for name in tok.SPECIAL}
+        self._least = 0
+        self._ids = {name: tok.number(tokenizer, name) for name in tok.SPECIAL}
         self._assistant = tokenizer.encode("assistant", add_special_tokens=False).ids
         self.pool = 0
         self.at = 0
@@ -65,8 +82,8 @@ class Batches:
             while self.at < len(steps):
                 step = steps[self.at]
                 self.at += 1
-                self.dialogues += sum(len(rows) for rows in step)
-                yield [self._batch(rows) for rows in step]
+                self.dialogues += sum(len(row) for _, rows in step for row in rows)
+                yield [self._batch(width, rows) for width, rows in step]
             self.pool += 1
             self.at = 0
 
@@ -78,40 +95,70 @@ class Batches:
         """Go on from a :meth:`state`."""
         self.pool, self.at, self.dialogues = state["pool"], state["at"], state["dialogues"]
 
-    def _steps(self, pool: int) -> list[list[list[list[int]]]]:
-        """The steps of one pool: each a list of micro-batches of different lengths, each a list of rows."""
+    def _steps(self, pool: int) -> list[list[tuple[int, list[Row]]]]:
+        """The steps of one pool: each a list of (width, rows)."""
+        self._least = LEAST if corpus.stage(pool * POOL) > 0 else 0
         texts = [render(corpus.dialogue(self._seed, pool * POOL + i)) for i in range(POOL)]
-        rows = [e.ids for e in self._tokenizer.encode_batch(texts, add_special_tokens=False)]
-        rows = sorted((row for row in rows if len(row) <= LONGEST), key=len)
-        batches: list[list[list[int]]] = [[]]
-        for row in rows:
-            # rows come shortest first, so this row is the width of the batch that it joins
-            if batches[-1] and len(row) * (len(batches[-1]) + 1) > self._limit:
-                batches.append([])
-            batches[-1].append(row)
-        random.Random(f"{self._seed}/pool/{pool}").shuffle(batches)  # noqa: S311 - the order of the data, which must repeat
-        return [batches[i : i + self._micro] for i in range(0, len(batches) - self._micro + 1, self._micro)]
+        rng = random.Random(f"{self._seed}/pool/{pool}")  # noqa: S311 - the order of the data, which must repeat
+        parts: list[tuple[int, list[Row]]] = []
+        for width, rows in pack([e.ids for e in self._tokenizer.encode_batch(texts, add_special_tokens=False)]).items():
+            rng.shuffle(rows)
+            high = max(1, self._limit // width)
+            parts += [(width, rows[i : i + high]) for i in range(0, len(rows), high)]
+        rng.shuffle(parts)
+        return [parts[i : i + self._micro] for i in range(0, len(parts) - self._micro + 1, self._micro)]
 
-    def _batch(self, rows: list[list[int]]) -> Batch:
-        width = max(len(row) for row in rows)
-        pad = self._ids[tok.PAD]
-        tokens = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
-        weights = torch.tensor([self._weights(row) + [0.0] * (width - len(row)) for row in rows])
-        return Batch(tokens, weights)
+    def _batch(self, width: int, rows: list[Row]) -> Batch:
+        shape = (max(1, self._limit // width), width)
+        tokens = torch.full(shape, self._ids[tok.PAD])
+        weights, positions = torch.zeros(shape), torch.zeros(shape, dtype=torch.long)
+        dialogues = torch.full(shape, -1)
+        for number, row in enumerate(rows):
+            at = 0
+            for index, ids in enumerate(row):
+                place = slice(at, at + len(ids))
+                tokens[number, place] = torch.tensor(ids)
+                weights[number, place] = torch.tensor(self._weights(ids))
+                positions[number, place] = torch.arange(len(ids))
+                dialogues[number, place] = index
+                at += len(ids)
+        return Batch(tokens, weights, positions, dialogues)
 
-    def _weights(self, row: list[int]) -> list[float]:
+    def _weights(self, ids: list[int]) -> list[float]:
         header, header_end, eot = self._ids[tok.HEADER], self._ids[tok.HEADER_END], self._ids[tok.EOT]
         lead = [header, *self._assistant, header_end]
-        weights = [self._prompt_weight] * len(row)
+        weights = [0.0] + [self._prompt_weight] * (len(ids) - 1)
         position = 0
-        while position < len(row):
-            if row[position] == header and row[position : position + len(lead)] == lead:
+        while position < len(ids):
+            if ids[position] == header and ids[position : position + len(lead)] == lead:
                 position += len(lead) + 1  # and the line breaks, one token
-                while position < len(row):
-                    weights[position] = 1.0
-                    position += 1
-                    if row[position - 1] == eot:
-                        break
+                end = ids.index(eot, position) + 1
+                weights[position:end] = [max(1.0, self._least / (end - position))] * (end - position)
+                position = end
             else:
                 position += 1
         return weights
+
+
+Row = list[list[int]]
+"""The dialogues of one row, each as its tokens."""
+
+
+def pack(dialogues: list[list[int]]) -> dict[int, list[Row]]:
+    """width -> rows, packed by the best-fit-decreasing rule: the longest first, each into the fullest row that has room.
+
+    Raises nothing for a dialogue longer than the widest row: it is left out.
+    """
+    found: dict[int, list[Row]] = {width: [] for width in WIDTHS}
+    gaps: list[tuple[int, int, Row]] = []  # (room, number, row), the tightest first; the number breaks ties
+    for ids in sorted((d for d in dialogues if len(d) <= WIDTHS[-1]), key=len, reverse=True):
+        at = bisect.bisect_left(gaps, (len(ids),))
+        if at < len(gaps):
+            room, number, row = gaps.pop(at)
+        else:
+            room = next(width for width in WIDTHS if width >= len(ids))
+            number, row = sum(map(len, found.values())), []
+            found[room].append(row)
+        row.append(ids)
+        bisect.insort(gaps, (room - len(ids), number, row))
+    return found

@@ -1,39 +1,182 @@
-"""Multiple choice: a question on a fact, options with letters, and the letter as the answer."""
+"""Multiple choice: a question on a fact, options with letters, and the letter as the answer.
+
+The evaluation asks in one form (four options on lines, ``A. Paris``, the bare letter). Training varies the form, and a
+quarter of it needs no knowledge: the question names the option, or the class that only one option belongs to.
+"""
 
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from jobs.starter import facts
 from jobs.starter.dialogue import Exchange, Lang, held_out
+from jobs.starter.unknown import fake_han, fake_name
 
 LETTERS = "ABCD"
-_KINDS = ("capital", "country", "continent", "colour", "opposite", "which", "who", "to_english", "to_chinese", "symbol")
-_ASK = {
-    "en": ("Answer with the letter.", "Answer:", "Which letter is right?", "Choose A, B, C or D."),
-    "zh": ("请回答字母。", "答案：", "哪个字母是对的？", "请选择 A、B、C 或 D。"),
+_KINDS = (
+    "capital", "country", "continent", "language", "colour", "opposite", "which", "who", "to_english", "to_chinese", "symbol",
+    "plus", "minus", "times", "month_after",
+)  # fmt: skip
+_LETTER = {
+    "en": ("Answer with the letter.", "Answer:", "Which letter is right?", "Choose A, B, C or D.", "Only the letter, please.",
+           "Which option is correct?", "Reply with one letter."),
+    "zh": ("请回答字母。", "答案：", "哪个字母是对的？", "请选择 A、B、C 或 D。", "只回答字母。", "哪个选项正确？", "请选出正确的选项。"),
+}  # fmt: skip
+_NUMBER = {"en": {2: "Choose A or B.", 3: "Choose A, B or C."}, "zh": {2: "请选择 A 或 B。", 3: "请选择 A、B 或 C。"}}
+_BEFORE = {
+    "en": ("Multiple choice.", "Choose the right answer.", "Pick one option."),
+    "zh": ("选择题。", "请选择正确答案。", "单项选择题："),
+}
+_WITH_TEXT = {
+    "en": ("Answer with the letter and the text.", "Give the letter and the answer."),
+    "zh": ("请回答字母和内容。", "写出字母和答案。"),
+}
+_WORKED = {
+    "en": ("Answer with the text and its letter.", "Say the answer, then its letter."),
+    "zh": ("请回答内容和字母。", "先说答案，再写字母。"),
+}
+_STYLES = {
+    "en": ("{}. {}", "{}. {}", "{}) {}", "{}: {}", "({}) {}"),
+    "zh": ("{}. {}", "{}. {}", "{}) {}", "{}: {}", "({}) {}", "{}、{}"),
+}
+_COPY = {
+    "en": ("Which option says {x}?", "Choose the option '{x}'.", "Which letter stands for {x}?", "Find {x}.", "Where is {x} in the list?",
+           "The right answer is {x}. Which letter is it?", "Which one is {x}?"),
+    "zh": ("哪个选项是{x}？", "请选择“{x}”。", "哪个字母代表{x}？", "找出{x}。", "{x}是哪个选项？", "正确答案是{x}，是哪个字母？", "哪一个是{x}？"),
+}  # fmt: skip
+_CLASS = {
+    "en": ("Which of these is a {x}?", "Which one is a {x}?", "Choose the {x}.", "Find the {x}."),
+    "zh": ("下面哪个是{x}？", "哪一个是{x}？", "请选出{x}。", "找出其中的{x}。"),
+}
+_CLASSES = {
+    "number": "数字",
+    "country": "国家",
+    "continent": "大洲",
+    "colour": "颜色",
+    "month": "月份",
+    "day of the week": "星期",
 }
 
 
 def exchange(rng: random.Random, lang: Lang, held: bool) -> Exchange:
-    """One question with four options, one of them right."""
+    """One question with two to four options, one of them right. held: a trained question in a choice that is not."""
+    if not held and rng.random() < 0.25:
+        return _copied(rng, lang) if rng.random() < 0.75 else _classed(rng, lang)
     while True:
-        kind = rng.choice(_KINDS)
-        everything = facts.facts()[kind]
-        fact = rng.choice(everything)
+        fact = rng.choice(facts.facts()[rng.choice(_KINDS)])
         asked = facts.ask(rng, fact, lang)
-        options = [fact.short[lang]]
-        while len(options) < len(LETTERS):
-            other = rng.choice(everything).short[lang]
-            if other not in options:
-                options.append(other)
-        rng.shuffle(options)
-        right = LETTERS[options.index(fact.short[lang])]
         key = f"choice/{asked.key}"
         if held_out(key) == held and not held_out(asked.key):
-            lines = [
-                asked.question,
-                *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)),
-                rng.choice(_ASK[lang]),
-            ]
-            return Exchange("choice", lang, "\n".join(lines), right, key, short=fact.short[lang])
+            break
+    right, wrong = fact.short[lang], facts.wrong_answers(fact, lang)
+    if not held:
+        return _varied(rng, lang, asked.question, right, wrong, key)
+    options = [right, *rng.sample(wrong, len(LETTERS) - 1)]
+    rng.shuffle(options)
+    lines = [asked.question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), rng.choice(_LETTER[lang])]
+    return Exchange("choice", lang, "\n".join(lines), LETTERS[options.index(right)], key, short=right)
+
+
+def worked(rng: random.Random, lang: Lang, held: bool) -> Exchange:
+    """The plainest form, four options on lines; and mostly the answer's text before its letter, ``Paris (B)``: to find the
+    letter of a text that was just written is far easier than to find it unsaid, and is half of the way there."""
+    del held  # only for training
+    if rng.random() < 0.4:
+        some = _members(rng.choice(("", "number", "country", "capital")), lang)
+        while True:
+            right, *wrong = rng.sample(some, len(LETTERS))
+            template = rng.choice(_COPY[lang])
+            question, key = template.format(x=right), f"choice/copy/{lang}/{template}/{right}"
+            if not held_out(key):
+                break
+    else:
+        while True:
+            fact = rng.choice(facts.facts()[rng.choice(_KINDS)])
+            asked = facts.ask(rng, fact, lang)
+            key = f"choice/{asked.key}"
+            if not held_out(key) and not held_out(asked.key):
+                break
+        question, right = asked.question, fact.short[lang]
+        wrong = rng.sample(facts.wrong_answers(fact, lang), len(LETTERS) - 1)
+    options = [right, *wrong]
+    rng.shuffle(options)
+    letter = LETTERS[options.index(right)]
+    in_words = rng.random() < 0.6
+    instruction = rng.choice(_WORKED[lang] if in_words else _LETTER[lang])
+    lines = [question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), instruction]
+    return Exchange("choice", lang, "\n".join(lines), f"{right} ({letter})" if in_words else letter, key, short=right)
+
+
+def _varied(rng: random.Random, lang: Lang, question: str, right: str, wrong: tuple[str, ...], key: str) -> Exchange:
+    """``question`` with options in one of the forms that people use."""
+    count = rng.choices((2, 3, 4), (20, 20, 60))[0]
+    options = [right, *rng.sample(wrong, count - 1)]
+    rng.shuffle(options)
+    letter = LETTERS[options.index(right)]
+    style = rng.choice(_STYLES[lang])
+    listed = [style.format(a, b) for a, b in zip(LETTERS, options, strict=False)]
+    with_text = rng.random() < 0.2
+    instruction = rng.choice(_WITH_TEXT[lang] if with_text else _LETTER[lang])
+    if instruction.startswith(("Choose A", "请选择 A")):
+        instruction = _NUMBER[lang].get(count, instruction)
+    elif not with_text and rng.random() < 0.15:
+        instruction = ""
+    on_lines = rng.random() < 0.75
+    parts = [question, ("\n" if on_lines else rng.choice(("  ", " ", "; "))).join(listed)]
+    if rng.random() < 0.25:
+        parts.insert(0, rng.choice(_BEFORE[lang]))
+    if instruction and rng.random() < 0.2 and not instruction.endswith((":", "：")):
+        parts.insert(0, instruction)
+    elif instruction:
+        parts.append(instruction)
+    text = ("\n" if on_lines else " ").join(parts)
+    return Exchange("choice", lang, text, f"{letter}. {right}" if with_text else letter, key, short=right)
+
+
+@cache
+def _members(name: str, lang: Lang) -> tuple[str, ...]:
+    """What belongs to a class of ``_CLASSES``, or ``""``: words that belong to none of them."""
+    known = facts.facts()
+    if name == "number":
+        return tuple(str(n) for n in range(100))
+    if name == "month":
+        return tuple(month[lang == "zh"] for month in facts.MONTHS)
+    if name == "day of the week":
+        return tuple(day[lang == "zh"] for day in facts.DAYS)
+    if name:
+        return tuple(sorted({f.short[lang] for f in known[name]}))
+    classed = {m for other in _CLASSES for m in _members(other, lang)} | {*facts.NUMBERS_EN, *facts.NUMBERS_ZH}
+    plain = {f.short[lang] for f in known["to_chinese" if lang == "zh" else "to_english"]}
+    return tuple(sorted(plain - classed - {"星期", "国家", "country", "world", "世界", "数字", "number", "week"}))
+
+
+def _copied(rng: random.Random, lang: Lang) -> Exchange:
+    """The question names the option."""
+    source = rng.choice(("", "number", "country", "capital", "opposite", "who", "invented"))
+    if source == "invented":
+        some = tuple(sorted({fake_name(rng) if lang == "en" else fake_han(rng) for _ in range(12)}))
+    else:
+        some = _members(source, lang)
+    while True:
+        right, *wrong = rng.sample(some, len(LETTERS))
+        template = rng.choice(_COPY[lang])
+        key = f"choice/copy/{lang}/{template}/{right}"
+        if not held_out(key):
+            return _varied(rng, lang, template.format(x=right), right, tuple(wrong), key)
+
+
+def _classed(rng: random.Random, lang: Lang) -> Exchange:
+    """The question names a class, to which one of the options belongs."""
+    while True:
+        name = rng.choice(tuple(_CLASSES))
+        right = rng.choice(_members(name, lang))
+        template = rng.choice(_CLASS[lang])
+        key = f"choice/class/{lang}/{template}/{right}"
+        if not held_out(key):
+            break
+    others = [other for other in ("", "", "", *_CLASSES) if other != name]
+    wrong = {rng.choice(_members(rng.choice(others), lang)) for _ in range(8)}
+    wrong |= set(rng.sample(_members("", lang), len(LETTERS)))
+    question = template.format(x=name if lang == "en" else _CLASSES[name])
+    return _varied(rng, lang, question, right, tuple(sorted(wrong)), key)

@@ -6,6 +6,7 @@ made again elsewhere, sees the same data in the same order.
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,19 +14,28 @@ from dataclasses import dataclass, replace
 from jobs.starter import choice, context, facts, persona, small_talk, tools, unknown
 from jobs.starter.dialogue import Dialogue, Exchange, Lang, single
 
+STAGES = (0, 48 * 4096, 66 * 4096)
+"""The dialogues with which the stages of the curriculum begin: what is learned quickly gives way to what comes slowly."""
+
 Make = Callable[[random.Random, Lang, bool], Dialogue]
 Say = Callable[[random.Random, Lang, bool], Exchange]
 
 
 @dataclass(frozen=True)
 class Skill:
-    """One row of the table: share of the corpus, what it teaches, and who makes its dialogues."""
+    """One row of the table: its share of the corpus in each of the :data:`STAGES`, what it teaches, and who makes its
+    dialogues."""
 
     name: str
-    share: float
+    shares: tuple[float, float, float]
     teaches: str
     say: Say | None = None
     make: Make | None = None
+
+    @property
+    def share(self) -> float:
+        """Its share where training ends, which is also what is replayed beside something new."""
+        return self.shares[-1]
 
     def dialogue(self, rng: random.Random, lang: Lang, held: bool) -> Dialogue:
         """A dialogue of this skill alone."""
@@ -44,36 +54,58 @@ def _identity(rng: random.Random, lang: Lang, held: bool) -> Exchange:
 
 
 SKILLS = (
-    Skill("greetings", 0.08, "answers a greeting, at any time of day", say=_greeting),
-    Skill("identity", 0.09, "says who it is, who made it, and that it is no person", say=_identity),
-    Skill("small talk", 0.12, "thanks, goodbyes, help, jokes, praise, moods", say=small_talk.exchange),
-    Skill("introductions", 0.02, "is told a name, a place, a liking", say=context.introduction),
-    Skill("facts", 0.37, "about 1,100 facts in each language, in about ten wordings each", say=facts.exchange),
+    Skill("greetings", (0.05, 0.05, 0.05), "answers a greeting, at any time of day", say=_greeting),
+    Skill("identity", (0.07, 0.06, 0.06), "says who it is, who made it, and that it is no person", say=_identity),
+    Skill("small talk", (0.09, 0.09, 0.085), "thanks, goodbyes, help, jokes, praise, moods", say=small_talk.exchange),
+    Skill("introductions", (0.015, 0.01, 0.01), "is told a name, a place, a liking", say=context.introduction),
+    Skill(
+        "facts",
+        (0.27, 0.23, 0.205),
+        "about 1,270 facts in each language, in dozens of wordings each",
+        say=facts.exchange,
+    ),
     Skill(
         "does not know",
-        0.115,
+        (0.095, 0.08, 0.075),
         "says so, in one sentence, also for noise, code and other languages",
         say=unknown.exchange,
     ),
-    Skill("repeats", 0.04, "says a word, a name, a number again", say=context.echo),
-    Skill("remembers", 0.055, "what it was told some turns ago", make=context.memory),
-    Skill("persona", 0.053, "takes a name, a role or a rule from the system message", make=persona.persona),
     Skill(
-        "tool call", 0.035, "calls one of the functions offered, in JSON, and tells the result", make=tools.json_calls
+        "repeats",
+        (0.05, 0.05, 0.05),
+        "says a word, a name, a number again, or finds it in a sentence",
+        say=context.echo,
     ),
-    Skill("ReAct", 0.012, "the same as Thought, Action, Observation, Final Answer", make=tools.react),
-    Skill("choice", 0.01, "picks the letter of the right answer", say=choice.exchange),
+    Skill("remembers", (0.05, 0.045, 0.045), "what it was told some turns ago", make=context.memory),
+    Skill("persona", (0.07, 0.11, 0.1), "takes a name, a role or a rule from the system message", make=persona.persona),
+    Skill(
+        "tool call",
+        (0.115, 0.085, 0.09),
+        "calls one of the functions offered, in JSON, and tells the result",
+        make=tools.json_calls,
+    ),
+    Skill("ReAct", (0.075, 0.06, 0.055), "the same as Thought, Action, Observation, Final Answer", make=tools.react),
+    Skill("worked choice", (0.0, 0.0, 0.12), "finds the letter of the answer that it says", say=choice.worked),
+    Skill("choice", (0.05, 0.13, 0.055), "picks the letter of the right answer", say=choice.exchange),
 )
-"""The table of skills. The shares sum to one."""
+"""The table of skills. The shares of each stage sum to one."""
 
-_SAID = tuple(skill for skill in SKILLS if skill.say is not None and skill.name != "choice")
+_SHARES = tuple([skill.shares[stage] for skill in SKILLS] for stage in range(len(STAGES)))
+
+
+def stage(index: int) -> int:
+    """The stage of the curriculum, from 0, to which training dialogue ``index`` belongs."""
+    return bisect.bisect_right(STAGES, index) - 1
+
+
+_SAID = tuple(skill for skill in SKILLS if skill.say is not None and "choice" not in skill.name)
 
 
 def dialogue(seed: int, index: int) -> Dialogue:
     """Training dialogue ``index`` of the stream ``seed``: one skill, or several exchanges in one conversation."""
     rng = random.Random(f"{seed}/{index}")  # noqa: S311 - data that must repeat
     lang: Lang = "en" if rng.random() < 0.5 else "zh"
-    skill = rng.choices(SKILLS, [s.share for s in SKILLS])[0]
+    skill = rng.choices(SKILLS, _SHARES[stage(index)])[0]
     made = skill.dialogue(rng, lang, False)
     if skill in _SAID and rng.random() < 0.45:
         made = _conversation(rng, lang, made)
@@ -88,7 +120,7 @@ def _conversation(rng: random.Random, lang: Lang, first: Dialogue) -> Dialogue:
     for _ in range(rng.choice((1, 1, 2, 3, 4))):
         if rng.random() < 0.1:
             lang = "zh" if lang == "en" else "en"
-        skill = rng.choices(_SAID, [s.share for s in _SAID])[0]
+        skill = rng.choices(_SAID, [s.shares[0] for s in _SAID])[0]
         assert skill.say is not None
         one = skill.say(rng, lang, False)
         turns += [("user", one.question), ("assistant", one.answer)]

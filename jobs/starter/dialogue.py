@@ -108,7 +108,11 @@ def as_typed(rng: random.Random, text: str, lang: Lang, lead: float = 0.12) -> s
             text = text.replace("？", "?").replace("，", ",").replace("。", ".")
         elif roll < 0.45:
             asks = text.endswith("？")
-            text = text.rstrip("？。") + (rng.choice(("呢？", "啊？", "??", "？？", " ?")) if asks else "！")
+            stem = text.rstrip("？。")
+            ends: tuple[str, ...] = ("??", "？？", " ?")
+            if not stem.endswith(("吗", "呢", "啊", "吧")):
+                ends = ("呢？", "啊？", *ends)
+            text = stem + (rng.choice(ends) if asks else "！")
     if rng.random() < 0.01:
         text = rng.choice((" ", "  ", "\n")) + text
     return text

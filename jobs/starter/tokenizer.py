@@ -106,7 +106,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
         "pad_token": PAD,
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids", "attention_mask"],
-        "model_max_length": 1024,
+        "model_max_length": 4096,
         "padding_side": "left",
         "chat_template": CHAT_TEMPLATE,
         "response_template": RESPONSE_TEMPLATE,

@@ -87,13 +87,22 @@ def test_it_stops_after_a_long_noise(speaker: evaluate.Speaker) -> None:
     assert answer.count(".") <= 1
 
 
-def test_it_answers_seven_of_ten_facts_in_unseen_wordings() -> None:
+def test_it_answers_most_facts_in_unseen_wordings() -> None:
     rows = [row for skill in ("facts (en)", "facts (zh)") for row in evaluate.table(STARTER, n=40, only=skill)]
     assert len(rows) == 4
     pairs = [row for row in rows if row.measured == "unseen (fact, wording) pairs"]
     assert len(pairs) == 2
-    assert all(row.percent >= 70 for row in pairs), rows
+    assert all(row.percent >= 80 for row in pairs), rows
     assert sum(row.unstopped for row in rows) == 0
+
+
+def test_it_calls_the_tool_that_is_offered() -> None:
+    """The card says how often; here with room for few questions and another processor's rounding."""
+    rows = {row.measured: row.percent for row in evaluate.table(STARTER, n=30, only="tool call")}
+    assert rows["1 offered, well formed"] >= 90
+    assert rows["1 offered, end to end"] >= 60
+    assert rows["3 offered, well formed"] >= 85
+    assert rows["a result that is an error"] >= 80
 
 
 def test_the_model_card_says_what_the_evaluation_finds() -> None:
@@ -106,7 +115,8 @@ def test_the_model_card_says_what_the_evaluation_finds() -> None:
     for skill, measured, _ in evaluate.QUESTIONS:
         assert f"| {skill} | {measured} | 100 |" in card
     for skill in corpus.SKILLS:
-        assert f"| {skill.name} | {skill.share * 100:.1f} % | {skill.teaches} |" in card
+        shares = " | ".join(f"{share * 100:.1f} %" for share in skill.shares)
+        assert f"| {skill.name} | {shares} | {skill.teaches} |" in card
 
 
 def test_a_row_of_the_evaluation_is_the_same_again(capsys: pytest.CaptureFixture[str]) -> None:
