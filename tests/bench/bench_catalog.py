@@ -68,3 +68,9 @@ def measure() -> list[Row]:
         {"what": f"list of {LONG} models, whole", "value": many * (LONG + 1) * 1000, "unit": "ms"},
         {"what": f"scan of a folder of {LONG} models, median", "value": median(scan), "unit": "s"},
     ]
+
+
+if __name__ == "__main__":
+    from tests.bench.table import plain
+
+    print("\n".join(plain(measure())))

@@ -51,7 +51,7 @@ def plain(app: AppTest) -> str:
 def test_the_starter_is_listed_with_size_parameters_and_context(open_page: OpenPage) -> None:
     app = open_page("models")
     assert "starter" in text(app)
-    assert "parameters · context 1,024 tokens" in plain(app)
+    assert "parameters · context 4,096 tokens" in plain(app)
     assert "Start server" in labels(app)
 
 
