@@ -54,6 +54,11 @@ def answered(page: Page, count: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+def shows(page: Page, before: list[str]) -> None:
+    """The same messages as before; the buttons under the last one come a moment after it."""
+    until(lambda: [m.inner_text() for m in messages(page).all()] == before, timeout=20, what="the same messages")
+
+
 def test_a_newcomer_talks_within_a_minute_and_nothing_that_dies_takes_the_conversation_along(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -86,7 +91,7 @@ def test_a_newcomer_talks_within_a_minute_and_nothing_that_dies_takes_the_conver
             page.reload()
             settle(page)
             expect(messages(page)).to_have_count(4)
-            assert [message.inner_text() for message in messages(page).all()] == before
+            shows(page, before)
 
             # kill -9 of the panel: server and job go on; a new panel on the same workspace shows the same, and answers.
             panel.kill9()
@@ -95,7 +100,7 @@ def test_a_newcomer_talks_within_a_minute_and_nothing_that_dies_takes_the_conver
             page.goto(address)
             settle(page)
             expect(messages(page)).to_have_count(4)
-            assert [message.inner_text() for message in messages(page).all()] == before
+            shows(page, before)
             assert store.get(job.id).state == "running"
             assert store.get(job.id).attempt == job.attempt
             say(page, "Who are you?")
