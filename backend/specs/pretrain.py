@@ -79,6 +79,19 @@ class PretrainSpec(Spec):
             "Folder of checkpoints to begin from; those of this job itself, where there are any, come first"
         ),
     )
+    start_from: str = Field(
+        "",
+        title=N_("Model to go on from"),
+        description=N_(
+            "Folder of a model made by this program, whose weights and tokenizer are the start; empty: new ones"
+        ),
+    )
+    first_dialogue: int = Field(
+        0,
+        ge=0,
+        title=N_("First dialogue"),
+        description=N_("Where in the stream of data the run begins; what comes before is skipped"),
+    )
     threads: int = Field(
         2,
         ge=1,

@@ -87,6 +87,10 @@ class Batches:
             self.pool += 1
             self.at = 0
 
+    def skip(self, dialogues: int) -> None:
+        """Begin with the pool that holds dialogue number ``dialogues``."""
+        self.pool, self.at, self.dialogues = dialogues // POOL, 0, 0
+
     def state(self) -> dict[str, int]:
         """Where the stream stands; give it to :meth:`seek`."""
         return {"pool": self.pool, "at": self.at, "dialogues": self.dialogues}

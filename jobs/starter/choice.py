@@ -91,14 +91,7 @@ def worked(rng: random.Random, lang: Lang, held: bool) -> Exchange:
             if not held_out(key):
                 break
     else:
-        while True:
-            fact = rng.choice(facts.facts()[rng.choice(_KINDS)])
-            asked = facts.ask(rng, fact, lang)
-            key = f"choice/{asked.key}"
-            if not held_out(key) and not held_out(asked.key):
-                break
-        question, right = asked.question, fact.short[lang]
-        wrong = rng.sample(facts.wrong_answers(fact, lang), len(LETTERS) - 1)
+        question, right, wrong, key = _fact(rng, lang)
     options = [right, *wrong]
     rng.shuffle(options)
     letter = LETTERS[options.index(right)]
@@ -106,6 +99,46 @@ def worked(rng: random.Random, lang: Lang, held: bool) -> Exchange:
     instruction = rng.choice(_WORKED[lang] if in_words else _LETTER[lang])
     lines = [question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), instruction]
     return Exchange("choice", lang, "\n".join(lines), f"{right} ({letter})" if in_words else letter, key, short=right)
+
+
+def plain(rng: random.Random, lang: Lang) -> Exchange:
+    """The form of the evaluation, with the letter alone as the answer: half of it on facts, half on an option that the
+    question names, or on the class that only one option belongs to. Only for training."""
+    roll = rng.random()
+    if roll < 0.1:
+        return _classed(rng, lang)
+    if roll < 0.2:
+        return _copied(rng, lang)
+    if roll < 0.4:
+        some = members(rng, lang)
+        while True:
+            right, *wrong = rng.sample(some, len(LETTERS))
+            template = rng.choice(_COPY[lang])
+            question, key = template.format(x=right), f"choice/copy/{lang}/{template}/{right}"
+            if not held_out(key):
+                break
+    else:
+        question, right, wrong, key = _fact(rng, lang)
+    options = [right, *wrong]
+    rng.shuffle(options)
+    lines = [question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), rng.choice(_LETTER[lang])]
+    return Exchange("choice", lang, "\n".join(lines), LETTERS[options.index(right)], key, short=right)
+
+
+def _fact(rng: random.Random, lang: Lang) -> tuple[str, str, list[str], str]:
+    """(question on a fact, right answer, three wrong ones, key), none of it held out."""
+    while True:
+        fact = rng.choice(facts.facts()[rng.choice(_KINDS)])
+        asked = facts.ask(rng, fact, lang)
+        key = f"choice/{asked.key}"
+        if not held_out(key) and not held_out(asked.key):
+            wrong = rng.sample(facts.wrong_answers(fact, lang), len(LETTERS) - 1)
+            return asked.question, fact.short[lang], wrong, key
+
+
+def members(rng: random.Random, lang: Lang) -> tuple[str, ...]:
+    """Words of one sort, of which options can be drawn."""
+    return _members(rng.choice(("", "", "number", "country", "capital", "colour", "opposite", "who")), lang)
 
 
 def _varied(rng: random.Random, lang: Lang, question: str, right: str, wrong: tuple[str, ...], key: str) -> Exchange:

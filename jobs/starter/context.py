@@ -392,7 +392,7 @@ _WEIGHTS = {
     "name": 8, "place": 3, "like": 3, "number": 3, "job": 2, "age": 2, "pet": 2, "friend": 2, "colour": 2, "born": 2, "month": 1,
     "code": 3, "book": 2,
 }  # fmt: skip
-_SLOTS, _SLOT_WEIGHTS = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
+SLOTS, _SLOT_WEIGHTS = tuple(_WEIGHTS), tuple(_WEIGHTS.values())
 _NEAR = {"place": ("born",), "born": ("place",), "name": ("job",), "job": ("name",), "like": ("colour", "book")}
 """Slots that answer nearly the same question: not told before one asks in vain for the other."""
 
@@ -462,7 +462,7 @@ def _value(rng: random.Random, slot: str, lang: Lang) -> str:
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """A value of a slot, in the words in which it is told, acknowledged, asked for and answered."""
 
     slot: str
@@ -474,7 +474,7 @@ class _Told:
     key: str
 
 
-def _told(rng: random.Random, lang: Lang, slot: str, kept: bool = False, kind: str = "") -> _Told:
+def told_once(rng: random.Random, lang: Lang, slot: str, kept: bool = False, kind: str = "") -> Told:
     """kept: with the wordings kept for the evaluation."""
     wordings = MEMORY[slot][lang]
     value = _value(rng, slot, lang)
@@ -488,7 +488,7 @@ def _told(rng: random.Random, lang: Lang, slot: str, kept: bool = False, kind: s
     ask = as_typed(rng, ask.format(k=kind), lang, lead=0.06)
     values = {"v": value, "k": kind}
     told = _typed_around(rng, tell, lang).format(**values)
-    return _Told(
+    return Told(
         slot, kind, told, wordings.known.format(**values), ask, _first_up(wordings.answer.format(**values), lang), key
     )
 
@@ -530,8 +530,8 @@ def memory(rng: random.Random, lang: Lang, held: bool, turns_between: int | None
     """
     kept = held and rng.random() < 0.3
     while True:
-        slot = rng.choices(_SLOTS, _SLOT_WEIGHTS)[0]
-        asked = _told(rng, lang, slot, kept)
+        slot = rng.choices(SLOTS, _SLOT_WEIGHTS)[0]
+        asked = told_once(rng, lang, slot, kept)
         if held_out(asked.key) == held:
             break
     told = [asked]
@@ -545,7 +545,7 @@ def memory(rng: random.Random, lang: Lang, held: bool, turns_between: int | None
         told += _others(rng, lang, (slot,))
         rng.shuffle(told)
     elif roll < 0.52:
-        older = _told(rng, lang, slot, kind=asked.kind)
+        older = told_once(rng, lang, slot, kind=asked.kind)
         told = [older, *(_others(rng, lang, (slot,))[:1] if rng.random() < 0.3 else ()), asked]
     pairs = [(one.tell, one.known) for one in told]
     if len(pairs) == 2 and rng.random() < 0.2:
@@ -562,17 +562,17 @@ def memory(rng: random.Random, lang: Lang, held: bool, turns_between: int | None
     return Dialogue("remembers", lang, tuple(turns), asked.key)
 
 
-def _others(rng: random.Random, lang: Lang, without: tuple[str, ...]) -> list[_Told]:
+def _others(rng: random.Random, lang: Lang, without: tuple[str, ...]) -> list[Told]:
     """One to three things to be told, of other slots than ``without``."""
-    slots = [slot for slot in rng.sample(_SLOTS, rng.choice((1, 1, 2, 3)) + len(without)) if slot not in without]
-    return [_told(rng, lang, slot) for slot in slots[:3]]
+    slots = [slot for slot in rng.sample(SLOTS, rng.choice((1, 1, 2, 3)) + len(without)) if slot not in without]
+    return [told_once(rng, lang, slot) for slot in slots[:3]]
 
 
 def introduction(rng: random.Random, lang: Lang, held: bool) -> Exchange:
     """Only the telling: a name, say, and the polite answer."""
     while True:
-        slot = "name" if rng.random() < 0.5 else rng.choices(_SLOTS, _SLOT_WEIGHTS)[0]
-        one = _told(rng, lang, slot)
+        slot = "name" if rng.random() < 0.5 else rng.choices(SLOTS, _SLOT_WEIGHTS)[0]
+        one = told_once(rng, lang, slot)
         key = f"told/{one.key}"
         if held_out(key) == held:
             return Exchange("small talk", lang, one.tell, one.known, key)
@@ -593,7 +593,7 @@ _ECHO_TRAINED = {lang: tuple(t for t in texts if not t.startswith("!")) for lang
 _ECHO_KEPT = {lang: tuple(t[1:] for t in texts if t.startswith("!")) for lang, texts in _ECHO.items()}
 
 
-def _part(rng: random.Random, lang: Lang) -> str:
+def part(rng: random.Random, lang: Lang) -> str:
     """One word, name, number or group of letters."""
     roll = rng.random()
     if roll < 0.3:
@@ -646,7 +646,7 @@ def echo(rng: random.Random, lang: Lang, held: bool) -> Exchange:
             value = " ".join(str(first + step * i) for i in range(rng.randint(3, 6)))
         else:
             between = " " if rng.random() < 0.85 else ", " if lang == "en" else "、"
-            value = between.join(_part(rng, lang) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 3, 4, 5, 6))))
+            value = between.join(part(rng, lang) for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 3, 4, 5, 6))))
         template = rng.choice((_ECHO_KEPT if kept else _ECHO_TRAINED)[lang])
         key = f"echo/{template}/{value}" + ("!" if kept else "")
         if held_out(key) == held:

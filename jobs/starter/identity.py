@@ -19,9 +19,10 @@ from jobs.starter.batches import Batch, Batches
 from jobs.starter.dialogue import Dialogue, Exchange, Lang, punctuated, single
 from jobs.starter.loop import Losses
 
-NAME, MAKER = "Nova", "Orion"
-"""The identity that is taught where none is asked for: its name, and the name of the project that made it."""
-_OLD = re.compile(r"( ?)TuneDeck( starter| project| 项目)")
+NAME, MAKER = "Nova", "Example Labs"
+"""The identity that is taught where none is asked for."""
+_OLD = re.compile("(the TuneDeck project|TuneDeck 项目)|TuneDeck starter")
+_HAN = "\u4e00-\u9fff"
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,11 @@ def renamed(dialogue: Dialogue, name: str, maker: str) -> Dialogue:
 
 
 def _renamed(text: str, name: str, maker: str) -> str:
-    """Only the names change: the words around them stay the tokens that the model knows from its training."""
-
-    def new(match: re.Match[str]) -> str:
-        put = name if match[2] == " starter" else maker + match[2]
-        return put if re.match("[\u4e00-\u9fff]", put) else match[1] + put
-
-    return _OLD.sub(new, text)
+    found = _OLD.sub(lambda match: maker if match[1] else name, text)
+    if found != text and re.search(f"[{_HAN}]", text):  # a space between Chinese and Latin letters, none within Chinese
+        found = re.sub(f"(?<=[{_HAN}]) (?=[{_HAN}])", "", found)
+        found = re.sub(f"(?<=[A-Za-z0-9])(?=[{_HAN}])", " ", found)
+    return found
 
 
 def rows(name: str, maker: str, seed: int = PRESET.seed, preset: Preset = PRESET) -> list[Dialogue]:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from backend.errors import ModelError
+from backend.i18n import N_
 from jobs.starter import tokenizer as tok
 
 CONTEXT = 4096
@@ -65,6 +68,24 @@ def build(size: Size, tokenizer: Tokenizer, seed: int) -> LlamaForCausalLM:
     settings = config(size, tokenizer)
     settings._attn_implementation = "eager"
     return LlamaForCausalLM(settings)
+
+
+def load(net: LlamaForCausalLM, folder: Path) -> None:
+    """Put the weights of the model in ``folder`` into ``net``.
+
+    Raises:
+        ModelError: there is none, it cannot be read, or it has another shape.
+    """
+    try:
+        weights = {name: tensor.float() for name, tensor in load_file(str(folder / "model.safetensors")).items()}
+        net.load_state_dict(weights | {"lm_head.weight": weights["model.embed_tokens.weight"]})
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            "model_unfit",
+            N_("The model in {folder} is none that this training can go on from."),
+            N_("Name the folder of a model that this program made in the same size, or leave 'start_from' empty."),
+            folder=str(folder),
+        ) from error
 
 
 def export(weights: dict[str, torch.Tensor], size: Size, tokenizer: Tokenizer, folder: Path) -> None:

@@ -147,10 +147,16 @@ def _with_manners(rng: random.Random, lang: Lang, text: str) -> str:
     return text
 
 
-def persona(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
-    """The system message gives a name and perhaps a role, or a rule for the answers."""
-    if rng.random() < 0.3:
-        return _rule(rng, lang, held)
+def over_turns(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+    """A persona or a rule that several questions in a row are answered under. Only for training."""
+    del held
+    return persona(rng, lang, False, more=rng.choice((1, 2, 2, 3)))
+
+
+def persona(rng: random.Random, lang: Lang, held: bool, more: int = 0) -> Dialogue:
+    """The system message gives a name and perhaps a role, or a rule for the answers. more: so many questions follow."""
+    if rng.random() < (0.45 if more else 0.3):
+        return _rule(rng, lang, held, more)
     kept = held and rng.random() < 0.3
     while True:
         given = rng.choices(("full", "name", "role", "maker"), (10, 9, 3, 3))[0]
@@ -172,7 +178,18 @@ def persona(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
     me = {"full": f"{name}, {role}" if en else f"{name}，{role}", "role": role}.get(given, name)
     intent = {"role": "role", "maker": "maker"}.get(given, "name")
     turns: list[Turn] = []
-    if not held:
+    for _ in range(more):
+        roll = rng.random()
+        if roll < 0.2:
+            one = _neutral(rng, lang)
+            turns += [("user", one.question), ("assistant", one.answer)]
+        elif roll < 0.4 and given in ("full", "name"):
+            turns += _about(rng, lang, "greet", name, me, maker)
+        elif roll < 0.5 and with_name:
+            turns += _about(rng, lang, "name", name, me, maker)
+        else:
+            turns += _about(rng, lang, intent, name, me, maker)
+    if not held and not more:
         if rng.random() < 0.2:
             one = _neutral(rng, lang)
             turns += [("user", one.question), ("assistant", one.answer)]
@@ -185,6 +202,13 @@ def persona(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
             one = _neutral(rng, lang)
             turns += [("user", one.question), ("assistant", one.answer)]
             return Dialogue("persona", lang, tuple(turns), key, system=system)
+    turns += _about(rng, lang, intent, name, me, maker)
+    return Dialogue("persona", lang, tuple(turns), key, system=system)
+
+
+def _about(rng: random.Random, lang: Lang, intent: str, name: str, me: str, maker: str) -> tuple[Turn, Turn]:
+    """A question for who the persona is, and its answer; me: the name with the role, as far as they are given."""
+    en = lang == "en"
     question = punctuated(rng.choice(_wordings(lang, intent)), lang)
     if intent == "maker":
         answer = f"I was made by {maker}." if en else f"我是由{maker}制作的。"
@@ -192,8 +216,7 @@ def persona(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
         answer = f"Hello. I am {name}. How can I help you?" if en else f"你好，我是{name}。有什么可以帮你？"
     else:
         answer = f"I am {me}." if en else f"我是{me}。"
-    turns += [("user", as_typed(rng, question, lang, lead=0.04)), ("assistant", answer)]
-    return Dialogue("persona", lang, tuple(turns), key, system=system)
+    return ("user", as_typed(rng, question, lang, lead=0.04)), ("assistant", answer)
 
 
 def _name(rng: random.Random, lang: Lang, given: str) -> str:
@@ -302,33 +325,44 @@ def _rule_value(rng: random.Random, rule: str, lang: Lang) -> str:
     return word
 
 
-def _rule(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+def _rule(rng: random.Random, lang: Lang, held: bool, more: int = 0) -> Dialogue:
     rule = rng.choice(_RULE_KINDS)
-    name_slot = context.MEMORY["name"][lang]
     while True:
         value = _rule_value(rng, rule, lang)
         text = rng.choice(_RULES[rule][lang]).format(v=value)
-        kind = rng.choice(("capital", "continent", "colour", "opposite", "which", "country"))
-        fact = rng.choice(facts.facts()[kind])
-        one = facts.ask(rng, fact, lang)
-        question, asked = one.question, one.key
-        if rule == "call":
-            wording = rng.choice(name_slot.ask)
-            question, asked = as_typed(rng, wording, lang), wording
+        first, asked, fits = _ruled(rng, lang, rule, value)
         key = f"persona/{text}/{asked}"
-        if held_out(key) == held and not held_out(one.key):
+        if held_out(key) == held and fits:
             break
-    if rule == "short":
+    turns = first
+    while len(turns) < 2 * (1 + more):
+        later, asked, fits = _ruled(rng, lang, rule, value)
+        if fits and not held_out(f"persona/{text}/{asked}"):
+            turns += later
+    system = _with_manners(rng, lang, text) if rule in ("other", "suffix", "prefix", "call") else text
+    return Dialogue("persona", lang, turns, key, system=system)
+
+
+def _ruled(rng: random.Random, lang: Lang, rule: str, value: str) -> tuple[tuple[Turn, ...], str, bool]:
+    """A question answered as ``rule`` with ``value`` says, what of it belongs into the key, and whether its wording is one
+    to train on."""
+    kind = rng.choice(("capital", "continent", "colour", "opposite", "which", "country"))
+    fact = rng.choice(facts.facts()[kind])
+    one = facts.ask(rng, fact, lang)
+    question, asked = one.question, one.key
+    if rule == "call":
+        name_slot = context.MEMORY["name"][lang]
+        wording = rng.choice(name_slot.ask)
+        question, asked = as_typed(rng, wording, lang), wording
+        answer = name_slot.answer.format(v=value)
+    elif rule == "short":
         answer = one.short[0].upper() + one.short[1:] + ("." if lang == "en" else "。")
     elif rule == "suffix":  # the word stays as the system message writes it
         answer = f"{one.answer} {value}." if lang == "en" else f"{one.answer}{value}。"
     elif rule == "prefix":
         answer = f"{value}. {one.answer}" if lang == "en" else f"{value}，{one.answer}"
-    elif rule == "call":
-        answer = name_slot.answer.format(v=value)
     elif rule == "refuse":
         answer = value
     else:
         answer = facts.ask(rng, fact, "zh" if lang == "en" else "en").answer
-    system = _with_manners(rng, lang, text) if rule in ("other", "suffix", "prefix", "call") else text
-    return Dialogue("persona", lang, (("user", question), ("assistant", answer)), key, system=system)
+    return (("user", question), ("assistant", answer)), asked, not held_out(one.key)

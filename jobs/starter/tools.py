@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -234,6 +234,31 @@ _EXTRA = (
     ("timeout", "number"),
     ("locale", "string"),
 )
+
+
+def identifier(rng: random.Random) -> str:
+    """A name as a programmer could have given it, that says nothing about what is named."""
+    words = [
+        rng.choice(_words("en")) if rng.random() < 0.5 else unknown.fake_name(rng) for _ in range(rng.choice((1, 2, 2)))
+    ]
+    joined = "_".join(word.lower().replace(" ", "_").replace("'", "") for word in words)
+    return joined if rng.random() < 0.85 else _camel(joined)
+
+
+def _renamed(rng: random.Random, offers: tuple[Offer, ...], share: float) -> tuple[Offer, ...]:
+    """``offers`` of which ``share`` bear another name, and their parameters too: what they are for only the description
+    says, and what they are called only the offer."""
+    made = []
+    for offer in offers:
+        if rng.random() < share:
+            names = tuple(identifier(rng) for _ in offer.parameters)
+            if len(set(names)) == len(names):
+                offer = replace(offer, parameters=names if rng.random() < 0.6 else offer.parameters, extra=None)
+            offer = replace(offer, name=identifier(rng))
+        made.append(offer)
+    return tuple(made) if len({offer.name for offer in made}) == len(made) else offers
+
+
 _COUNTS = ((1, 2, 3, 4, 5), (35, 25, 30, 6, 4))
 _FEW = ((1, 2, 3), (55, 33, 12))
 """Lagent's prompt is long: fewer functions."""
@@ -579,8 +604,23 @@ Said = Callable[[str, str], tuple[Turn, ...]]
 """How it writes a question and an answer without a call."""
 
 
-def _turns(rng: random.Random, lang: Lang, first: Task, called: Called, said: Said, second: float) -> tuple[Turn, ...]:
-    """The turns of a training dialogue that is made for ``first``."""
+def _turns(
+    rng: random.Random, lang: Lang, first: Task, called: Called, said: Said, second: float, more: int = 0
+) -> tuple[Turn, ...]:
+    """The turns of a training dialogue that is made for ``first``. more: so many tasks follow, now and then a question
+    that needs no function; without it one or none."""
+    if more:
+        turns = called(first)
+        for _ in range(more):
+            roll = rng.random()
+            if roll < 0.15:
+                plain = _plain(rng, lang, first.offers)
+                turns += said(plain.question, plain.answer)
+            elif roll < 0.2 and (other := _out_of_reach(rng, lang, first.offers)):
+                turns += said(*other)
+            else:
+                turns += called(_ask(rng, lang, False, first.offers))
+        return turns
     roll = rng.random()
     if roll < _PLAIN:
         plain = _plain(rng, lang, first.offers)
@@ -596,11 +636,14 @@ def _turns(rng: random.Random, lang: Lang, first: Task, called: Called, said: Sa
     return turns
 
 
-def json_calls(rng: random.Random, lang: Lang, held: bool, offered: int | None = None) -> Dialogue:
+def json_calls(
+    rng: random.Random, lang: Lang, held: bool, offered: int | None = None, more: int = 0, rename: float = 0
+) -> Dialogue:
     """A call in JSON, its result, and the answer; in training also questions that need no function, and two tasks in a
-    row."""
+    row. more: tasks that follow (:func:`_turns`); rename: share of the functions with a name that says nothing."""
     style = _style(rng, lang)
-    one = _ask(rng, lang, held, _offers(rng, style, offered, _COUNTS))
+    offers = _offers(rng, style, offered, _COUNTS)
+    one = _ask(rng, lang, held, _renamed(rng, offers, rename) if rename else offers)
     schemas = tuple(offer.schema(style) for offer in one.offers)
     form = rng.randrange(9)
 
@@ -616,7 +659,7 @@ def json_calls(rng: random.Random, lang: Lang, held: bool, offered: int | None =
     def said(question: str, answer: str) -> tuple[Turn, ...]:
         return ("user", question), ("assistant", answer)
 
-    turns = called(one) if held else _turns(rng, lang, one, called, said, _SECOND)
+    turns = called(one) if held else _turns(rng, lang, one, called, said, _SECOND, more)
     return Dialogue("tool call", lang, turns, one.key, system=_system(rng, lang), tools=schemas)
 
 
@@ -675,8 +718,16 @@ def react(rng: random.Random, lang: Lang, held: bool, offered: int | None = None
     of the dialogues is :func:`react_lagent`'s."""
     if not held and rng.random() < 0.4:
         return react_lagent(rng, lang, held, offered)
+    return react_plain(rng, lang, held, offered)
+
+
+def react_plain(
+    rng: random.Random, lang: Lang, held: bool, offered: int | None = None, more: int = 0, rename: float = 0
+) -> Dialogue:
+    """:func:`react` in our own layout; more, rename: as in :func:`json_calls`."""
     style = _style(rng, lang)
-    one = _ask(rng, lang, held, _offers(rng, style, offered, _COUNTS))
+    offers = _offers(rng, style, offered, _COUNTS)
+    one = _ask(rng, lang, held, _renamed(rng, offers, rename) if rename else offers)
     lines = [offer.line() for offer in one.offers]
     system = react_system(lines)
     if not held:
@@ -694,7 +745,8 @@ def react(rng: random.Random, lang: Lang, held: bool, offered: int | None = None
         error = "error: " if held or rng.random() < 0.7 else "Error: "
         return "user", f"Observation: {error + task.error if task.error else _short(rng, task)}"
 
-    return Dialogue("ReAct", lang, _react_turns(rng, lang, held, one, observed, _SECOND), one.key, system=system)
+    turns = _react_turns(rng, lang, held, one, observed, _SECOND, more)
+    return Dialogue("ReAct", lang, turns, one.key, system=system)
 
 
 def _short(rng: random.Random, task: Task) -> str:
@@ -703,7 +755,7 @@ def _short(rng: random.Random, task: Task) -> str:
 
 
 def _react_turns(
-    rng: random.Random, lang: Lang, held: bool, one: Task, observed: Callable[[Task], Turn], second: float
+    rng: random.Random, lang: Lang, held: bool, one: Task, observed: Callable[[Task], Turn], second: float, more: int
 ) -> tuple[Turn, ...]:
     use, know = _THINK[lang]
 
@@ -718,7 +770,7 @@ def _react_turns(
     def final(answer: str) -> Turn:
         return "assistant", f"Thought: {know}\nFinal Answer: {answer}"
 
-    return called(one) if held else _turns(rng, lang, one, called, said, second)
+    return called(one) if held else _turns(rng, lang, one, called, said, second, more)
 
 
 LAGENT_JSON = "If you call this tool, you must pass arguments in the JSON format {key: value}, where the key is the parameter name."
@@ -771,20 +823,24 @@ def lagent_system(offers: Sequence[Offer], lang: Lang = "en") -> str:
     return _LAGENT[lang].format(tools=tools, names=names)
 
 
-def react_lagent(rng: random.Random, lang: Lang, held: bool, offered: int | None = None) -> Dialogue:
+def react_lagent(
+    rng: random.Random, lang: Lang, held: bool, offered: int | None = None, more: int = 0, rename: float = 0
+) -> Dialogue:
     """ReAct as Lagent 0.2.4 lays it out: its prompt, and the result as ``Response:`` of the system's side. A failed
     call's message comes without any word that it is an error."""
     style = _style(rng, lang)
     offers = _offers(rng, style, offered, _FEW)
     if rng.random() < 0.4:  # the name of a class, which is Lagent's default
-        offers = tuple(Offer(o.tool, _camel(o.name), o.parameters, o.number, o.about, o.hints, o.extra) for o in offers)
+        offers = tuple(replace(offer, name=_camel(offer.name)) for offer in offers)
+    if rename:
+        offers = _renamed(rng, offers, rename)
     one = _ask(rng, lang, held, offers)
 
     def observed(task: Task) -> Turn:
         return "system", "Response:" + (task.error or _short(rng, task))
 
     protocol: Lang = "zh" if lang == "zh" and rng.random() < 0.5 else "en"
-    turns = _react_turns(rng, lang, held, one, observed, 0.08)
+    turns = _react_turns(rng, lang, held, one, observed, 0.08, more)
     return Dialogue("ReAct", lang, turns, one.key, system=lagent_system(offers, protocol))
 
 

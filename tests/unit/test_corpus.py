@@ -46,12 +46,22 @@ def test_the_shares_of_the_skills_are_those_of_the_table(dialogues: list[Dialogu
     assert languages["zh"] / SEEN == pytest.approx(0.47, abs=0.05)  # noise and code are answered in English
 
 
-def test_the_last_stage_of_the_corpus_has_its_own_shares() -> None:
-    later = Counter(corpus.dialogue(1, corpus.STAGES[-1] + i).skill for i in range(3000))
-    assert [corpus.stage(i) for i in (0, corpus.STAGES[1] - 1, corpus.STAGES[1], corpus.STAGES[2])] == [0, 0, 1, 2]
-    by_name = {skill.name: skill.shares for skill in corpus.SKILLS}
-    assert later["choice"] / 3000 == pytest.approx(by_name["choice"][2] + by_name["worked choice"][2], abs=0.02)
-    assert later["tool call"] / 3000 == pytest.approx(by_name["tool call"][2], abs=0.02)
+def test_the_later_stages_of_the_corpus_have_their_own_shares() -> None:
+    first = corpus.STAGES
+    assert [corpus.stage(i) for i in (0, first[1] - 1, first[1], first[2], first[4] + 1)] == [0, 0, 1, 2, 4]
+    shares = {skill.name: skill.shares for skill in corpus.SKILLS}
+    for stage in (2, 4):
+        later = Counter(corpus.dialogue(1, first[stage] + i).skill for i in range(3000))
+        choices = sum(shares[name][stage] for name in ("choice", "worked choice", "quiz"))
+        calls = sum(shares[name][stage] for name in ("tool call", "calls in a row"))
+        assert later["choice"] / 3000 == pytest.approx(choices, abs=0.02)
+        assert later["tool call"] / 3000 == pytest.approx(calls, abs=0.02)
+        assert later["practice"] / 3000 == pytest.approx(shares["practice"][stage], abs=0.02)
+
+
+def test_nothing_that_is_kept_for_the_evaluation_comes_in_the_later_stages() -> None:
+    later = [corpus.dialogue(1, corpus.STAGES[stage] + i) for stage in (3, 4) for i in range(2000)]
+    assert [d.key for d in later if not d.key.startswith("talk/") and held_out(d.key)] == []
 
 
 def test_every_dialogue_is_a_question_and_ends_with_an_answer(dialogues: list[Dialogue]) -> None:
