@@ -32,7 +32,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 class Hub:
     """One hub. title: as people call it. home: its address without a mirror. models: the path below which models are.
 
-    hosts: where its pages are seen, mirrors that people know included. revision: the default branch.
+    hosts: where its pages are seen, mirrors that people know included. revision: the default branch. mirror: name of the
+    setting with another address. tokens: the path of the page where a person makes an access token.
     """
 
     key: str
@@ -41,6 +42,8 @@ class Hub:
     models: str
     hosts: tuple[str, ...]
     revision: str
+    mirror: str
+    tokens: str
 
     def page(self, repo: str) -> str:
         """The page on which a person reads about ``repo`` and accepts its licence."""
@@ -57,6 +60,8 @@ HUBS = {
             "",
             ("huggingface.co", "www.huggingface.co", "hf.co", "hf-mirror.com", "www.hf-mirror.com"),
             "main",
+            "hf_endpoint",
+            "settings/tokens",
         ),
         Hub(
             "modelscope",
@@ -65,6 +70,8 @@ HUBS = {
             "models/",
             ("modelscope.cn", "www.modelscope.cn", "modelscope.ai", "www.modelscope.ai"),
             "master",
+            "modelscope_endpoint",
+            "my/myaccesstoken",
         ),
     )
 }
@@ -113,7 +120,7 @@ def _checked(repo: str) -> str:
 
 def endpoint(settings: Settings, source: str) -> str:
     """Where requests for ``source`` go: the mirror in the settings, else the hub itself; no slash at the end."""
-    mirror = settings.hf_endpoint if source == "huggingface" else settings.modelscope_endpoint
+    mirror: str = getattr(settings, HUBS[source].mirror)
     return mirror.rstrip("/") or HUBS[source].home
 
 
@@ -123,10 +130,10 @@ def token_file(workspace: Workspace, source: str) -> Path:
 
 
 def save_token(workspace: Workspace, source: str, token: str) -> None:
-    """Keep ``token`` for ``source``; an empty one forgets what was kept.
+    """Keep ``token`` for ``source``, in place of another; an empty one forgets what was kept.
 
     Raises:
-        AccessError: ``hub_token_bad``.
+        AccessError: ``hub_token_unfit``; nothing is changed then. The token itself is in no error.
         WorkspaceError: the file cannot be written.
     """
     path = token_file(workspace, source)
@@ -136,7 +143,24 @@ def save_token(workspace: Workspace, source: str, token: str) -> None:
         except OSError as error:
             raise explain_os_error(error, path.parent) from error
         return
-    write_secret(path, _parse_token(token, source, path).encode() + b"\n", replace=True)
+    if not _TOKEN.fullmatch(token.strip()):
+        raise AccessError(
+            "hub_token_unfit",
+            N_("This cannot be an access token for {hub}: a token has 8 to 512 letters, digits and signs, no blanks."),
+            N_("Copy the whole token from {page}, and nothing else."),
+            hub=HUBS[source].title,
+            page=f"{HUBS[source].home}/{HUBS[source].tokens}",
+        )
+    write_secret(path, token.strip().encode() + b"\n", replace=True)
+
+
+def token_since(workspace: Workspace, source: str) -> float | None:
+    """When the access token for ``source`` was put where it is (epoch seconds); None where there is none."""
+    try:
+        found = token_file(workspace, source).stat()
+    except OSError:
+        return None
+    return found.st_mtime if found.st_size else None
 
 
 def read_token(workspace: Workspace, source: str) -> str | None:
@@ -163,7 +187,7 @@ def _parse_token(text: str, source: str, path: Path) -> str:
         raise AccessError(
             "hub_token_bad",
             N_("What is kept as the access token for {hub} cannot be one."),
-            N_("Put the token alone, on one line, into {file}."),
+            N_("Enter it again on the Settings page, or put it alone, on one line, into {file}."),
             hub=HUBS[source].title,
             file=str(path),
         )
@@ -189,6 +213,7 @@ def check_room(folder: Path, needed: int, reserve: int) -> None:
             wanted=size_text(wanted),
             free=size_text(free),
             folder=str(folder),
+            wanted_bytes=wanted,
         )
 
 

@@ -13,6 +13,7 @@ from backend.errors import PanelError
 from backend.i18n import N_
 from backend.specs.pretrain import PretrainSpec
 from backend.workspace import write_json
+from jobs import made
 from jobs.harness import Job, main
 from jobs.starter import batches, checkpoint, corpus, loop, model
 from jobs.starter import tokenizer as tok
@@ -32,7 +33,10 @@ def run(job: Job) -> dict[str, Any] | None:
     tokenizer = _tokenizer(spec, size.vocab, checkpoints)
     job.phase("train")
     net = model.build(size, tokenizer, spec.seed)
+    if spec.start_from and resume_from is None:
+        model.load(net, Path(spec.start_from))
     stream = batches.Batches(tokenizer, spec.seed, spec.batch_tokens, spec.micro_batches, spec.prompt_weight)
+    stream.skip(spec.first_dialogue)
 
     def progress(state: loop.Trained, eta_s: float, figures: dict[str, float]) -> None:
         job.progress("train", state.step, spec.steps, eta_s, figures)
@@ -44,7 +48,7 @@ def run(job: Job) -> dict[str, Any] | None:
     job.phase("save")
     model.export(dict(net.state_dict()) if spec.decay_steps else average, size, tokenizer, output)
     record = {
-        "spec": spec.model_dump(exclude={"output", "resume", "tokenizer"}),
+        "spec": spec.model_dump(exclude={"output", "resume", "tokenizer", "start_from"}),
         "tokens": state.tokens,
         "dialogues": stream.dialogues,
         "cpu_s": round(state.cpu_s),
@@ -52,7 +56,7 @@ def run(job: Job) -> dict[str, Any] | None:
     }
     write_json(output / RECORD, record)
     (output / RECORD).chmod(0o644)  # what a job writes is its owner's alone; a model folder is shared
-    job.artifact("model", output, label=output.name)
+    made.model(job, output, output.name if spec.output else f"pretrained-{made.job_number()}", base=spec.start_from)
     return {
         "complete": True,
         "model": str(output),
@@ -76,9 +80,10 @@ def _resume(spec: PretrainSpec, own: Path) -> Path | None:
 
 
 def _tokenizer(spec: PretrainSpec, vocab: int, checkpoints: Path) -> tok.Tokenizer:
-    """The tokenizer named in the spec, or that of the run that is resumed, or a new one."""
+    """The tokenizer named in the spec, or that of the run or the model that is gone on from, or a new one."""
     for folder in (
         Path(spec.tokenizer) if spec.tokenizer else None,
+        Path(spec.start_from) if spec.start_from else None,
         Path(spec.resume) if spec.resume else None,
         checkpoints,
     ):

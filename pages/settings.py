@@ -9,7 +9,7 @@ import streamlit as st
 from backend import settings as store
 from backend.errors import PanelError
 from backend.i18n import LANGUAGES, _
-from ui import access, context, errors, words
+from ui import access, context, errors, hub_settings, words
 from ui.folder_size import folder_size
 
 workspace, now = context.workspace(), context.settings()
@@ -65,6 +65,9 @@ with right:
     )
     if from_environment("language"):
         st.caption(fixed_note("language"))
+
+    st.subheader(_("Model hubs"), anchor=False)
+    hub_settings.draw(workspace, now)
 
     st.subheader(_("Limits"), anchor=False)
     with st.form("limits", border=False):

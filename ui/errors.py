@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -18,14 +19,39 @@ _LOG_TAIL_CHARS = 20_000
 
 @dataclass(frozen=True)
 class Action:
-    """A likely fix, as a button: ``label`` (a verb and its object), what it does, and its icon."""
+    """A likely fix, as a button: ``label`` (a verb and its object), what it does, and its icon.
+
+    It does ``on_click(*args)``, or leads to ``page`` with ``query`` in its address, or opens ``url`` in another tab.
+    """
 
     label: str
-    on_click: Callable[..., None]
+    on_click: Callable[..., None] | None = None
     args: tuple[Any, ...] = ()
     icon: str | None = None
     disabled: bool = False
     help: str | None = None
+    page: Path | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+
+    def draw(self, key: str, *, primary: bool) -> None:
+        """Draw the button; ``key`` is unique on the page."""
+        kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
+        if self.url:
+            st.link_button(self.label, self.url, icon=self.icon, type=kind, help=self.help, disabled=self.disabled)
+            return
+        pressed = st.button(
+            self.label,
+            key=key,
+            type=kind,
+            icon=self.icon,
+            disabled=self.disabled,
+            help=self.help,
+            on_click=self.on_click,
+            args=self.args,
+        )
+        if pressed and self.page is not None:
+            st.switch_page(self.page, query_params=self.query)
 
 
 def show(
@@ -98,16 +124,7 @@ def plain(text: str) -> str:
 def _buttons(problem: PanelError, key: str, evidence: str, log: str, actions: Sequence[Action]) -> None:
     with st.container(horizontal=True):
         for index, action in enumerate(actions):
-            st.button(
-                action.label,
-                key=f"error_{key}_fix_{index}",
-                type="primary" if index == 0 else "secondary",
-                icon=action.icon,
-                disabled=action.disabled,
-                help=action.help,
-                on_click=action.on_click,
-                args=action.args,
-            )
+            action.draw(f"error_{key}_fix_{index}", primary=index == 0)
         with st.popover(_("Copy report"), icon=":material/content_copy:", type="tertiary"):
             st.caption(_("For your tutor or a bug report. It holds no keys."))
             st.code(_report(problem, evidence, log), language=None, wrap_lines=True, height=240)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -16,7 +15,7 @@ from backend.queue import folder, logs
 from backend.queue.rows import JobRow
 from backend.queue.wake import wake
 from backend.workspace import ROOT
-from ui import context, errors, wait_words, words
+from ui import context, download_fixes, errors, made_models, wait_words, words
 
 JOBS_PAGE, CHAT_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "chat.py"
 METRICS = 3
@@ -31,13 +30,6 @@ MEANINGS = {
     "failed": N_("It stopped with an error."),
     "cancelled": N_("Somebody stopped it."),
     "lost": N_("Its process vanished without leaving a result."),
-}
-MADE = {
-    "model": N_("Made the model {name}."),
-    "adapter": N_("Made the adapter {name}."),
-    "checkpoint": N_("Saved the checkpoint {name}."),
-    "report": N_("Wrote the report {name}."),
-    "file": N_("Wrote the file {name}."),
 }
 
 
@@ -149,7 +141,7 @@ def _state(row: JobRow, key: str, compact: bool) -> None:
         if not compact:
             st.markdown(_("Stopped on request. Resume goes on from what was saved."))
     elif not compact:
-        _made(row)
+        made_models.draw(row, _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended), act, key)
 
 
 def _live(row: JobRow) -> None:
@@ -185,10 +177,7 @@ def _live(row: JobRow) -> None:
 def _failed(row: JobRow, key: str, compact: bool) -> None:
     if not compact:
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)
-        resume = errors.Action(
-            _("Resume"), act, (key, context.store().resume, row.id), ":material/restart_alt:", help=_resume_help()
-        )
-        errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=[resume])
+        errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=_fixes(row, key))
         return
     message, hint = PanelError.from_dict(row.error).localized()
     st.markdown(f":red[:material/error:] {errors.plain(message or _('Something went wrong.'))} {errors.plain(hint)}")
@@ -197,16 +186,11 @@ def _failed(row: JobRow, key: str, compact: bool) -> None:
         st.code(evidence[:500], language=None, wrap_lines=True)
 
 
-def _made(row: JobRow) -> None:
-    found = _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended)
-    if not found:
-        st.markdown(_("It ended well. It made no files."))
-    for item in found[-5:]:
-        label = str(item.get("label") or Path(str(item.get("path", ""))).name)
-        st.markdown(
-            ":green[:material/check_circle:] "
-            + _(MADE.get(str(item.get("kind")), MADE["file"])).format(name=f"**{errors.plain(label)}**")
-        )
+def _fixes(row: JobRow, key: str) -> list[errors.Action]:
+    resume = errors.Action(
+        _("Resume"), act, (key, context.store().resume, row.id), ":material/restart_alt:", help=_resume_help()
+    )
+    return download_fixes.fixes(row, resume) if row.verb == "download" else [resume]
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
@@ -245,8 +229,11 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
                 on_click=act,
                 args=(key, store.cancel, row.id),
             )
-        # On a full card of a failed job, Resume stands on the error itself.
-        if row.state in ("cancelled", "lost") or (row.state == "failed" and compact):
+        # On a full card of a failed job, the ways on stand on the error itself.
+        if row.state == "failed" and compact:
+            for number, fix in enumerate(_fixes(row, key)):
+                fix.draw(f"{key}_fix_{number}", primary=False)
+        if row.state in ("cancelled", "lost"):
             st.button(
                 _("Resume"),
                 key=f"{key}_resume",

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from backend import catalog
 from backend.errors import PanelError
 from backend.i18n import _
 from backend.queue.rows import JobRow
 from backend.queue.series import Phase, Series
 from backend.specs import spec_class
 from backend.workspace import ROOT
-from ui import charts, context, errors, job_card, log_view, once, spec_form, words
+from ui import charts, context, errors, job_card, log_view, made_models, once, spec_form, words
 
 SECTIONS = ("overview", "log", "command", "again")
 TIMELINE = 8
@@ -197,6 +198,16 @@ def _delete(row: JobRow) -> None:
                 "Delete job {job} with its log, its figures and what it made? This frees {size} and cannot be undone."
             ).format(job=row.id, size=freed)
         )
+        going = made_models.inside(context.store().job_dir(row.id))
+        if going:
+            st.markdown(
+                ":orange[:material/warning:] "
+                + errors.plain(
+                    _("These models on the list lie in its folder, and go with it: {names}.").format(
+                        names=", ".join(going)
+                    )
+                )
+            )
         with st.container(horizontal=True):
             st.button(
                 _("Delete and free {size}").format(size=freed),
@@ -218,8 +229,11 @@ def _ask(key: str, asked: bool) -> None:
 
 
 def _really_delete(job_id: int, key: str) -> None:
+    going = made_models.inside(context.store().job_dir(job_id))
     try:
         freed = context.store().delete(job_id)
+        for name in going:
+            catalog.remove(context.workspace(), name)
     except PanelError as error:
         st.session_state[f"{key}_problem"] = error.to_dict()
         return

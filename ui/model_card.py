@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 
 from backend.catalog import ModelCard
-from backend.engines import ENGINES
+from backend.engines import refusal
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
@@ -36,8 +36,8 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
             st.markdown(f":red[:material/error:] {errors.plain(message)} {errors.plain(hint)}")
         elif job is not None and server is None:
             _coming_up(job)
-        elif job is None and (refusal := ENGINES["transformers"].refuses(card)) is not None:
-            message, hint = refusal.localized()
+        elif job is None and (reason := refusal(card)) is not None:
+            message, hint = reason.localized()
             st.markdown(f"{_state(card, job, server).icon} {errors.plain(message)} {errors.plain(hint)}")
         _buttons(card, job, server, key, primary)
         if server is not None:
@@ -83,7 +83,7 @@ def _state(card: ModelCard, job: JobRow | None, server: Server | None) -> words.
         return ADAPTER
     if card.needs_code and not card.code_allowed:
         return CONSENT
-    return REFUSED if ENGINES["transformers"].refuses(card) is not None else IDLE
+    return REFUSED if refusal(card) is not None else IDLE
 
 
 def _coming_up(job: JobRow) -> None:
@@ -101,7 +101,7 @@ def _coming_up(job: JobRow) -> None:
 
 def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: str, primary: bool) -> None:
     kind: Literal["primary", "secondary"] = "primary" if primary else "secondary"
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if server is not None and st.button(
             _("Talk to {model}").format(model=errors.plain(card.name)),
             key=f"talk_{key}",
@@ -119,7 +119,7 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
                 on_click=serving.stop,
                 args=(job.id,),
             )
-        elif ENGINES["transformers"].refuses(card) is None:
+        elif refusal(card) is None:
             st.button(
                 _("Start server"),
                 key=f"start_{key}",
@@ -129,3 +129,4 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
                 on_click=serving.start,
                 args=(card.name,),
             )
+            connect.deploy_link(card.name)

@@ -12,7 +12,7 @@ from backend.i18n import _, ngettext
 from backend.queue.rows import LIVE, JobRow
 from backend.specs import parse
 from backend.specs.download import DownloadSpec
-from ui import context, errors, job_card, once, spec_form, words
+from ui import context, download_fixes, errors, job_card, once, spec_form, words
 
 RECENT = 5
 """Downloads that ended and are still shown; all of them are on the Jobs page."""
@@ -22,6 +22,7 @@ KEY = "download"
 def draw() -> None:
     """Draw the form and the downloads below it."""
     st.caption(_("The model is fetched as a job: close this page, and it goes on. It is on the list when it is whole."))
+    _take_over()
     with st.form(KEY):
         values = spec_form.draw(DownloadSpec, {}, key=KEY)
         _where_to()
@@ -38,8 +39,24 @@ def draw() -> None:
     st.fragment(errors.guarded(listing, "downloads"), run_every=2 if moving else None)()
 
 
+def _take_over() -> None:
+    """Fill the form with the fields of the download that the address names, once: then they are the person's to change."""
+    again = st.query_params.pop(download_fixes.AGAIN, "")
+    if not again.isdecimal():
+        return
+    try:
+        spec = context.store().spec(int(again))
+    except PanelError as error:
+        errors.show(error, key=f"{KEY}_again")
+        return
+    for name in DownloadSpec.model_fields:
+        if name in spec:
+            st.session_state[f"{KEY}_{name}"] = spec[name]
+    st.toast(_("The form at the top holds what was asked for. Correct it there."), icon=":material/edit:")
+
+
 def _where_to() -> None:
-    """Which address each hub has here, and the room on the disk."""
+    """Which address each hub has here, and the room on the disk; the Settings page changes the first."""
     settings, workspace = context.settings(), context.workspace()
     lines = []
     for key, hub in hubs.HUBS.items():
@@ -63,6 +80,12 @@ def _where_to() -> None:
             )
         )
     st.caption("  \n".join(lines))
+    st.page_link(
+        download_fixes.SETTINGS_PAGE,
+        label=_("Access tokens and mirrors"),
+        icon=":material/key:",
+        query_params={"hub": "huggingface"},
+    )
 
 
 def _submit(values: dict[str, object]) -> None:

@@ -11,12 +11,20 @@ import streamlit as st
 from backend import catalog
 from backend.catalog import ModelCard
 from backend.catalog.entries import entries
-from backend.engines import ENGINES
-from backend.i18n import N_, _
+from backend.engines import refusal
+from backend.i18n import N_, _, ngettext
 from ui import context, errors, model_card, serving, words
 
+MODEL = "model"
+"""The address's parameter with the model that the list is narrowed to."""
+
 FILTERS_FROM = 3
-SHOWN = 30
+SHOWN = 12
+"""Cards that are drawn at first; more come on request, so that a long list opens as fast as a short one."""
+MORE = 24
+TRUST_S = 30.0
+"""What is not drawn may be this old, where somebody wrote into a file in place."""
+_DRAWN = "models_drawn"
 
 KINDS: dict[str, tuple[str, Callable[[ModelCard], bool]]] = {
     "all": (N_("All"), lambda card: True),
@@ -29,7 +37,10 @@ ORDERS = {"name": N_("Name"), "size": N_("Largest first"), "added": N_("Newest f
 
 def draw() -> None:
     """Draw the filters and the cards that they leave."""
-    cards = catalog.models(context.workspace())
+    cards = catalog.models(context.workspace(), TRUST_S)
+    wanted = st.query_params.pop(MODEL, "")
+    if wanted:  # another page leads to this one: the list begins with it, and stays the person's to change
+        st.session_state["models_search"], st.session_state["models_kind"] = wanted, "all"
     shown = _narrowed(cards) if len(cards) >= FILTERS_FROM else cards
     moving, around = _moving(), _around()
 
@@ -77,7 +88,7 @@ def _narrowed(cards: list[ModelCard]) -> list[ModelCard]:
             key="models_kind",
             default="all",
             required=True,
-            format_func=lambda kind: f"{_(KINDS[kind][0])} {counts[kind]}",
+            format_func=lambda kind: f"{_(KINDS[kind][0])} {counts[kind]:,}",
             label_visibility="collapsed",
             persist_state="session",
         )
@@ -94,6 +105,8 @@ def _narrowed(cards: list[ModelCard]) -> list[ModelCard]:
     belongs = KINDS[kind or "all"][1]
     pieces = wanted.casefold().split()
     found = [card for card in cards if belongs(card) and all(piece in _searched(card) for piece in pieces)]
+    named = wanted.strip().casefold()
+    found.sort(key=lambda card: card.name.casefold() != named)  # a whole name means that one; stable for the others
     if order == "size":
         return sorted(found, key=lambda card: -card.size_bytes)
     if order == "added":
@@ -119,15 +132,31 @@ def _cards(cards: list[ModelCard]) -> None:
     jobs, servers = serving.jobs(), serving.answering()
     # One primary button a screen: talk to what runs, else start the first that can be started.
     first = next((card.name for card in cards if card.name in servers), "" if jobs else _startable(cards))
-    for card in cards[:SHOWN]:
+    asked = "\0".join(str(st.session_state.get(name)) for name in ("models_search", "models_kind", "models_order"))
+    kept, drawn = st.session_state.get(_DRAWN, ("", SHOWN))
+    if kept != asked:  # another search begins at the top
+        drawn = SHOWN
+    for card in catalog.fresh(context.workspace(), cards[:drawn]):
         # Any text can be a name; a widget's key becomes a CSS class.
         key = hashlib.sha256(card.name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         model_card.draw(card, jobs.get(card.name), servers.get(card.name), key=key, primary=card.name == first)
-    if len(cards) > SHOWN:
-        st.caption(_("{n} more: narrow the search to see them.").format(n=len(cards) - SHOWN))
+    left = len(cards) - drawn
+    if left > 0:
+        st.button(
+            ngettext("Show {n} more", "Show {n} more", min(left, MORE)).format(n=min(left, MORE)),
+            key="models_more",
+            icon=":material/expand_more:",
+            help=_("{n} are not shown. The search narrows the list.").format(n=f"{left:,}"),
+            on_click=_more,
+            args=(asked, drawn + MORE),
+        )
     if not cards:
         st.caption(_("No model here is like that. Change the search, or show all."))
 
 
+def _more(asked: str, drawn: int) -> None:
+    st.session_state[_DRAWN] = (asked, drawn)
+
+
 def _startable(cards: list[ModelCard]) -> str:
-    return next((card.name for card in cards if ENGINES["transformers"].refuses(card) is None), "")
+    return next((card.name for card in cards if refusal(card) is None), "")

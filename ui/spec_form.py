@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import types
 import typing
+from collections.abc import Iterable
+from functools import partial
 from typing import Any, Literal
 
 import annotated_types
@@ -32,15 +34,17 @@ def draw(cls: type[Spec], values: dict[str, Any], *, key: str) -> dict[str, Any]
     The result is not validated: give it to the store. A field whose text cannot be read as JSON comes back as that text,
     so that the spec names it with the others.
     """
-    chosen: dict[str, Any] = {}
-    fields = list(cls.model_fields.items())
-    for name, info in fields[:FIRST]:
-        chosen[name] = _widget(name, info, values, f"{key}_{name}")
-    if fields[FIRST:]:
+    names = list(cls.model_fields)
+    chosen = draw_fields(cls, names[:FIRST], values, key=key)
+    if names[FIRST:]:
         with st.expander(_("More settings"), icon=":material/tune:"):
-            for name, info in fields[FIRST:]:
-                chosen[name] = _widget(name, info, values, f"{key}_{name}")
+            chosen |= draw_fields(cls, names[FIRST:], values, key=key)
     return chosen
+
+
+def draw_fields(cls: type[Spec], names: Iterable[str], values: dict[str, Any], *, key: str) -> dict[str, Any]:
+    """The widgets of the fields ``names`` only, none of them folded; as :func:`draw`."""
+    return {name: _widget(name, cls.model_fields[name], values, f"{key}_{name}") for name in names}
 
 
 def from_json(text: str) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def _widget(name: str, info: FieldInfo, values: dict[str, Any], key: str) -> Any
     if typing.get_origin(kind) is Literal:
         options = [*([None] if optional else []), *typing.get_args(kind)]
         index = options.index(value) if value in options else 0
-        return st.selectbox(text, options, index=index, format_func=_option, filter_mode=None, **common)
+        return st.selectbox(text, options, index=index, format_func=partial(_option, info), filter_mode=None, **common)
     if kind is bool:
         return st.checkbox(text, value=bool(value), **common)
     if kind in (int, float):
@@ -151,5 +155,10 @@ def _limits(info: FieldInfo, kind: type) -> tuple[Any, Any]:
     return (None if low is None else kind(low)), (None if high is None else kind(high))
 
 
-def _option(value: object) -> str:
-    return _("none") if value is None else str(value)
+def _option(info: FieldInfo, value: object) -> str:
+    """How a choice reads: the field's ``labels`` say it in people's words, else it stands for itself."""
+    extra = info.json_schema_extra
+    labels = extra.get("labels") if isinstance(extra, dict) else None
+    if isinstance(labels, dict) and value in labels:
+        return _(str(labels[value]))
+    return _("none") if value is None or value == "" else str(value)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from backend.catalog.code import CodeFile, code_files, code_fingerprint
+from backend.catalog.code import CodeFile, code_files, code_fingerprint, loads_without_code
 from backend.catalog.config import described, kv_bytes_per_token
 from backend.catalog.files import read_object, unreadable
 from backend.catalog.license import read_license
@@ -33,10 +33,11 @@ class ModelCard:
     quantization_method, _bits (0: not said) and _group_size (None: a whole row, or not said) are its parts.
     size_bytes: of the weight files; tensor_bytes: of the tensors in them; folder_bytes: of all files in the folder.
     chat_template: it can take a conversation; templates: names of all of them, the default first.
-    template_fingerprint: see :mod:`backend.catalog.template`. tools: it can call tools. vision, audio: it also sees or
+    template_fingerprint: see :mod:`backend.catalog.template`; template_chosen: key of the known template that a person
+    gave it, since its tokenizer has none. tools: it can call tools. vision, audio: it also sees or
     hears. adapter_of: the base model that this adapter (peft) belongs to, ``?`` where it does not say; empty for a
-    whole model. adapter_rank: of a LoRA. needs_code: its configs name code of its own folder; code_files,
-    code_fingerprint: see :mod:`backend.catalog.code`; code_allowed: a person consented to exactly that code.
+    whole model. adapter_rank: of a LoRA. code_files, code_fingerprint: program code that its configs name, see
+    :mod:`backend.catalog.code`; needs_code: it does not load without; code_allowed: a person consented to exactly that.
     pickled: weight files in pickle format that lie beside and are never loaded. license: such as ``apache-2.0``, or the
     name of the file to read. lineage: what made it. kv_bytes_per_token: memory that one token of a running
     conversation takes, at the weights' dtype. builtin: shipped with TuneDeck. made_by: number of the job that made it.
@@ -60,6 +61,7 @@ class ModelCard:
     chat_template: bool = False
     templates: tuple[str, ...] = ()
     template_fingerprint: str = ""
+    template_chosen: str = ""
     tools: bool = False
     vision: bool = False
     audio: bool = False
@@ -216,7 +218,8 @@ def _with_config(found: ModelCard, config: dict[str, Any]) -> ModelCard:
         pickled=tuple(pickled_files(found.path)),
     )
     code = code_files(found.path)
-    return replace(found, needs_code=bool(code), code_files=code, code_fingerprint=code_fingerprint(code))
+    needed = bool(code) and not loads_without_code(found.path)
+    return replace(found, needs_code=needed, code_files=code, code_fingerprint=code_fingerprint(code))
 
 
 def _adapter(found: ModelCard) -> ModelCard:

@@ -1,10 +1,11 @@
 """The list of models: what is shipped, and one small JSON per model that a person or a job added.
 
-    workspace/models/<name>.<hash>.json     {"format", "name", "path", "added", "made_by", "stamp", "card", "code"}
+    workspace/models/<name>.<hash>.json     {"format", "name", "path", "added", "made_by", "stamp", "card", "code", "template"}
 
 An entry points to a folder and never owns it: adding copies nothing, and a link stays a link. ``stamp`` (names, sizes
 and times of the folder's files) tells whether the stored card is still true; ``code`` is the fingerprint of the
-program code that a person allowed this model to run.
+program code that a person allowed this model to run; ``template`` the key of the known chat template that a person chose
+for a tokenizer without one.
 """
 
 from __future__ import annotations
@@ -13,30 +14,31 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from backend.catalog import looks
 from backend.catalog.cards import ModelCard, card
-from backend.catalog.code import code_files, code_fingerprint
+from backend.catalog.known_templates import known_template
+from backend.catalog.lineage import Lineage, write_lineage
+from backend.catalog.template import template_fingerprint
 from backend.errors import ConflictError, ModelError, NotFoundError, PanelError
 from backend.i18n import N_
 from backend.workspace import ROOT, Workspace, explain_os_error, read_json, write_json
 
 SHIPPED = ("starter",)
-FORMAT = 2
+FORMAT = 3
 """Of an entry. The card in an entry of another format is read anew: it lacks what cards say today."""
-# Everything that a card is made from: see _stamp.
-STAMPED = (".json", ".safetensors", ".jinja", ".model", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".py", ".txt", ".md")
-STAMPED_FOLDERS = ("additional_chat_templates",)
 LONGEST_NAME = 96
-Stamp = list[list[Any]]
 
-_cards: dict[tuple[str, str], tuple[Stamp, ModelCard]] = {}
+_cards: dict[tuple[str, str], tuple[looks.Stamp, ModelCard]] = {}
 """(path, name) -> its card as last read by this process; true while the stamp is."""
 _files: dict[str, tuple[tuple[int, int, int], dict[str, Any] | None]] = {}
 """Entry file -> (inode, size, time) and what it holds."""
+_listed: dict[tuple[str, str], tuple[dict[str, Any], ModelCard, ModelCard]] = {}
+"""(path, name) -> entry and card of the folder, as both are in memory now, and the card that came of them."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,22 @@ class Added:
     problem: PanelError | None = None
 
 
-def models(workspace: Workspace) -> list[ModelCard]:
-    """The shipped models, then what was added, by name. A broken one has ``problem`` set and hides no other."""
-    return [_shipped(name) for name in SHIPPED] + [_current(entry) for entry in entries(workspace)]
+def models(workspace: Workspace, trust_s: float = 0.0) -> list[ModelCard]:
+    """The shipped models, then what was added, by name. A broken one has ``problem`` set and hides no other.
+
+    trust_s: a folder that was looked into in the last so many seconds, and to which no file came and from which none went
+    since, is taken as it was: four times as fast on a long list. Give what is shown of it to :func:`fresh`.
+    """
+    return [_shipped(name) for name in SHIPPED] + [current(entry, trust_s) for entry in entries(workspace)]
+
+
+def fresh(workspace: Workspace, cards: Iterable[ModelCard]) -> list[ModelCard]:
+    """``cards`` of :func:`models` as their folders are now; one that went from the list meanwhile stays as it was."""
+    found = []
+    for one in cards:
+        entry = None if one.builtin else read_entry(entry_file(workspace, one.name))
+        found.append(current(entry) if entry else _shipped(one.name) if one.builtin else one)
+    return found
 
 
 def find(workspace: Workspace, name_or_path: str) -> ModelCard:
@@ -64,11 +79,11 @@ def find(workspace: Workspace, name_or_path: str) -> ModelCard:
         return _shipped(name)
     entry = read_entry(entry_file(workspace, name))
     if entry is not None:
-        return _current(entry)
+        return current(entry)
     if "/" in name or name.startswith("~"):
         folder = Path(name).expanduser().absolute()
         known = next((e for e in entries(workspace) if e["path"] == str(folder)), None)
-        return _current(known) if known else _cached(folder, folder.name, None)
+        return current(known) if known else _cached(str(folder), folder.name, None)
     raise unknown(workspace, name)
 
 
@@ -82,7 +97,7 @@ def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by
     """
     folder = Path(path).expanduser().absolute()
     label = _checked_name(name if name is not None else folder.name)
-    found = _cached(folder, label, None)
+    found = _cached(str(folder), label, None)
     if found.problem is not None:
         raise found.problem
     existing = read_entry(entry_file(workspace, label))
@@ -101,12 +116,13 @@ def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by
         "path": str(folder),
         "added": existing.get("added") or time.time(),
         "made_by": made_by or existing.get("made_by") or _maker(workspace, found),
-        "stamp": _stamp(folder),
+        "stamp": looks.folder_stamp(str(folder)),
         "card": found.to_dict(),
         "code": existing.get("code", ""),
+        "template": existing.get("template", ""),
     }
     write_json(entry_file(workspace, label), entry)
-    return _current(entry)
+    return current(entry)
 
 
 def add_all(workspace: Workspace, found: Iterable[ModelCard]) -> list[Added]:
@@ -124,10 +140,7 @@ def add_all(workspace: Workspace, found: Iterable[ModelCard]) -> list[Added]:
         if str(one.path) in listed:
             done.append(Added(one.path, find(workspace, listed[str(one.path)])))
             continue
-        name, number = one.name, 1
-        while name in taken:
-            number += 1
-            name = f"{one.name[:90]}-{number}"
+        name = _free_name(one.name, taken)
         try:
             done.append(Added(one.path, add(workspace, one.path, name)))
             taken.add(name)
@@ -137,52 +150,20 @@ def add_all(workspace: Workspace, found: Iterable[ModelCard]) -> list[Added]:
     return done
 
 
-def allow_code(workspace: Workspace, name: str, fingerprint: str) -> ModelCard:
-    """Let the model ``name`` run the program code of its folder: exactly the code with this fingerprint, which is the
-    card's ``code_fingerprint`` that the person saw. An empty ``fingerprint`` takes the consent back.
+def receive(workspace: Workspace, path: Path | str, name: str, lineage: Lineage) -> ModelCard:
+    """Put the model that a job made on the list: under ``name``, or ``name-2`` … where that is taken; and write into its
+    folder where it comes from. Received again, it stays what it is.
 
     Raises:
-        NotFoundError: ``model_unknown``: only a model on the list can have a consent.
-        ConflictError: ``model_code_changed``: the files are not those that the person saw.
-        ModelError: ``model_code_missing``: some of it is not in the folder, so nobody can have seen it.
+        ModelError: what the job left is no model, or not all of one.
+        WorkspaceError: the folder or the entry cannot be written.
     """
-    file = entry_file(workspace, name)
-    entry = read_entry(file)
-    if entry is None:
-        raise unknown(workspace, name)
-    if fingerprint:
-        files = code_files(Path(entry["path"]))
-        absent = [f.name for f in files if not f.sha256]
-        if absent:
-            raise ModelError(
-                "model_code_missing",
-                N_("'{model}' would run code that is not in its folder: {files}."),
-                N_("Get these files into the folder, so that they can be looked at before they run."),
-                model=name,
-                files=", ".join(absent),
-            )
-        if fingerprint != code_fingerprint(files):
-            raise ConflictError(
-                "model_code_changed",
-                N_("The program code of '{model}' is not the one that you looked at."),
-                N_("Look at its files again, then decide."),
-                model=name,
-            )
-    entry = {**entry, "code": fingerprint}
-    write_json(file, entry)
-    return _current(entry)
-
-
-def code_is_allowed(workspace: Workspace, name: str) -> bool:
-    """Whether the model ``name`` may run its code now. Reads the files anew: ask this before running them, for a card
-    trusts the files' sizes and times."""
-    entry = read_entry(entry_file(workspace, name))
-    if entry is None or not entry.get("code"):
-        return False
-    try:
-        return bool(entry["code"] == code_fingerprint(code_files(Path(entry["path"]))))
-    except (ModelError, OSError):
-        return False
+    folder = Path(path).expanduser().absolute()
+    write_lineage(folder, lineage)
+    known = entries(workspace)
+    listed = next((e["name"] for e in known if e["path"] == str(folder)), None)
+    free = listed or _free_name(name, {*SHIPPED, *(e["name"] for e in known)})
+    return add(workspace, folder, free, made_by=lineage.job)
 
 
 def entries(workspace: Workspace) -> list[dict[str, Any]]:
@@ -193,23 +174,27 @@ def entries(workspace: Workspace) -> list[dict[str, Any]]:
     """
     try:
         with os.scandir(workspace.models) as files:
-            names = [f.name for f in files if f.name.endswith(".json") and not f.name.startswith(".")]
+            named = [f for f in files if f.name.endswith(".json") and not f.name.startswith(".")]
     except OSError as error:
         raise explain_os_error(error, workspace.models) from error
-    found = [e for name in names if (e := read_entry(workspace.models / name)) is not None]
+    found = [e for f in named if (e := _read(f.path, f.stat)) is not None]
     return sorted(found, key=lambda e: str(e["name"]).casefold())
 
 
 def read_entry(file: Path) -> dict[str, Any] | None:
     """The entry in ``file``; None where there is none. Callers change it in a copy only."""
+    return _read(str(file), file.stat)
+
+
+def _read(file: str, stat: Callable[[], os.stat_result]) -> dict[str, Any] | None:
     try:
-        now = file.stat()
+        now = stat()
         stamp = (now.st_ino, now.st_size, now.st_mtime_ns)
-        known = _files.get(str(file))
+        known = _files.get(file)
         if known is None or known[0] != stamp:
-            known = _files[str(file)] = (stamp, _parsed(read_json(file)))
+            known = _files[file] = (stamp, _parsed(read_json(Path(file))))
     except (OSError, ValueError):
-        _files.pop(str(file), None)
+        _files.pop(file, None)
         return None
     return known[1]
 
@@ -225,6 +210,14 @@ def legal_name(name: str) -> str:
     """``name`` with what a list name cannot hold replaced: ``org/name`` becomes ``org_name``."""
     plain = "".join(c if c.isprintable() and c not in "/@" else "_" for c in " ".join(name.split()))
     return plain[:LONGEST_NAME].strip() or "model"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name[:90]}-{number}"
+    return free
 
 
 def _parsed(data: Any) -> dict[str, Any] | None:
@@ -245,13 +238,30 @@ def unknown(workspace: Workspace, name: str) -> NotFoundError:
 
 
 def _shipped(name: str) -> ModelCard:
-    return replace(_cached(ROOT / "models" / name, name, None), builtin=True)
+    return replace(_cached(str(ROOT / "models" / name), name, None), builtin=True)
 
 
-def _current(entry: dict[str, Any]) -> ModelCard:
-    found = _cached(Path(entry["path"]), entry["name"], entry)
+def current(entry: dict[str, Any], trust_s: float = 0.0) -> ModelCard:
+    """The card of ``entry`` as its folder is now, with what the entry itself knows. trust_s: see :func:`models`."""
+    key = (entry["path"], entry["name"])
+    found, known = _cached(*key, entry, trust_s), _listed.get(key)
+    # They are the same objects for as long as neither the entry's file nor the folder changed.
+    if known is None or known[0] is not entry or known[1] is not found:
+        known = _listed[key] = (entry, found, _completed(found, entry))
+    return known[2]
+
+
+def _completed(found: ModelCard, entry: dict[str, Any]) -> ModelCard:
     allowed = bool(found.code_fingerprint) and entry.get("code") == found.code_fingerprint
-    return replace(found, made_by=entry.get("made_by"), code_allowed=allowed)
+    found = replace(found, made_by=entry.get("made_by"), code_allowed=allowed)
+    chosen = None if found.chat_template or found.problem else known_template(entry.get("template"))
+    if chosen is None:
+        return found
+    try:
+        fingerprint = template_fingerprint(found.path, chosen.template)
+    except (ModelError, OSError):
+        return found  # changed under our hands: the next look says how
+    return replace(found, chat_template=True, template_chosen=chosen.key, template_fingerprint=fingerprint)
 
 
 def _maker(workspace: Workspace, found: ModelCard) -> int | None:
@@ -260,11 +270,13 @@ def _maker(workspace: Workspace, found: ModelCard) -> int | None:
     return found.lineage.job if found.lineage and inside else None
 
 
-def _cached(folder: Path, name: str, entry: dict[str, Any] | None) -> ModelCard:
+def _cached(folder: str, name: str, entry: dict[str, Any] | None, trust_s: float = 0.0) -> ModelCard:
     """The card of ``folder`` from memory, else from its entry, else read anew, whichever is true to the folder now."""
-    now = _stamp(folder)
-    key = (str(folder), name)
+    key = (folder, name)
     seen = _cards.get(key)
+    if seen is not None and trust_s and looks.unchanged(folder, trust_s):
+        return seen[1]
+    now = looks.look(folder)
     if seen is None and entry is not None and entry.get("format") == FORMAT and isinstance(entry.get("card"), dict):
         try:
             seen = (entry.get("stamp") or [], ModelCard.from_dict(entry["card"]))
@@ -274,26 +286,6 @@ def _cached(folder: Path, name: str, entry: dict[str, Any] | None) -> ModelCard:
         seen = (now, card(folder, name))
     _cards[key] = seen
     return seen[1]
-
-
-def _stamp(folder: Path) -> Stamp:
-    """Name, size and times of each file that a card is made from; empty where there is no such folder.
-
-    The time of the last change of the inode is among them: a program can set the other one to what it was.
-    """
-    found: Stamp = []
-    try:
-        with os.scandir(folder) as files:
-            for f in files:
-                if f.name.endswith(STAMPED) or f.name in STAMPED_FOLDERS or f.name.startswith(("LICEN", "COPYING")):
-                    try:
-                        s = f.stat()
-                        found.append([f.name, s.st_size, s.st_mtime_ns, s.st_ctime_ns])
-                    except OSError:
-                        found.append([f.name, -1, 0, 0])  # a link to nothing
-    except (OSError, ValueError):
-        return []
-    return sorted(found)
 
 
 def _checked_name(name: str) -> str:

@@ -15,6 +15,7 @@ LFS_MARK = b"version https://git-lfs"
 # A pointer is three short lines (git-lfs, docs/spec.md: "less than 1024 bytes").
 LFS_MAX = 1024
 LARGEST_JSON = 256 << 20
+LARGEST_GIT_CONFIG = 64 << 10
 PICKLED = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -94,31 +95,52 @@ def config_bad(path: Path, problem: str) -> ModelError:
 
 
 def pointer_file(path: Path) -> ModelError:
-    """``path`` is a git-lfs pointer; the message counts the others of its folder."""
+    """``path`` is a git-lfs pointer; the message counts the others of its folder, the hint says where they came from."""
     try:
         sizes = pointers(path.parent)
     except OSError:
         sizes = {}
     sizes.setdefault(path.name, 0)
+    origin = cloned_from(path.parent)
     if len(sizes) > 1:
-        return ModelError(
-            "model_pointer",
-            N_("{count} files of this model are only git-lfs pointers, such as {file}: {size} were never downloaded."),
-            N_("Run 'git lfs pull' in that folder, or download the model again."),
-            count=len(sizes),
-            file=str(path),
-            size=size_text(sum(sizes.values())),
-            bytes=sum(sizes.values()),
+        message = N_(
+            "{count} files of this model are only git-lfs pointers, such as {file}: {size} were never downloaded."
+        )
+        total = sum(sizes.values())
+    else:
+        message = N_("{file} is only a git-lfs pointer: the real file ({size}) was never downloaded.")
+        total = sizes[path.name]
+    if origin:
+        hint = N_(
+            "It was cloned from {origin} without git-lfs. Install git-lfs and run 'git lfs pull' in {folder}, or download "
+            "the model again."
+        )
+    else:
+        hint = N_(
+            "Repositories of OpenXLab and other hubs look like this when they were cloned without git-lfs. Install git-lfs "
+            "and run 'git lfs pull' in {folder}, or download the model again."
         )
     return ModelError(
         "model_pointer",
-        N_("{file} is only a git-lfs pointer: the real file ({size}) was never downloaded."),
-        N_("Run 'git lfs pull' in that folder, or download the model again."),
-        count=1,
+        message,
+        hint,
+        count=len(sizes),
         file=str(path),
-        size=size_text(sizes[path.name]),
-        bytes=sizes[path.name],
+        folder=str(path.parent),
+        size=size_text(total),
+        bytes=total,
+        origin=origin,
     )
+
+
+def cloned_from(folder: Path) -> str:
+    """The address that ``folder`` was cloned from, without any login in it; empty where it is no clone."""
+    try:
+        text = (folder / ".git" / "config").read_bytes()[:LARGEST_GIT_CONFIG].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    found = re.search(r'^\[remote "origin"\](?:\n(?!\[).*)*?\n\s*url\s*=\s*(\S+)', text, re.MULTILINE)
+    return re.sub(r"//[^/@]*@", "//", found[1]) if found else ""
 
 
 def unreadable(path: Path, error: OSError) -> ModelError:

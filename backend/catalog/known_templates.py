@@ -37,6 +37,11 @@ _SYSTEM_INTO_FIRST = (
 )
 
 
+def known_template(key: object) -> KnownTemplate | None:
+    """The template called ``key``; None where there is none of that name."""
+    return next((template for template in known_templates() if template.key == key), None)
+
+
 @cache
 def known_templates() -> tuple[KnownTemplate, ...]:
     """The templates, the most common one first."""

@@ -69,6 +69,16 @@ def read_template(folder: Path, config: dict[str, Any]) -> ChatTemplate:
     )
 
 
+def template_fingerprint(folder: Path, text: str) -> str:
+    """The fingerprint that the model in ``folder`` has with ``text`` as its template.
+
+    Raises:
+        ModelError: a file that is not what its name says.
+    """
+    settings, config = read_optional(folder / "tokenizer_config.json"), read_optional(folder / "config.json")
+    return _fingerprint(text, folder, settings, _eos(folder, config))
+
+
 def _refuse_pointer(file: Path) -> None:
     try:
         with file.open("rb") as opened:

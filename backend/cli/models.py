@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from backend import catalog
+from backend import catalog, hubs
 from backend.catalog import Found, ModelCard, Removal
 from backend.catalog.files import size_text
 from backend.cli import output
-from backend.errors import ConflictError
+from backend.errors import AccessError, ConflictError
 from backend.i18n import N_, _, ngettext
 from backend.workspace import Workspace, open_workspace
 
@@ -163,13 +163,43 @@ def code(
     data = {
         key: as_dict(found)[key] for key in ("name", "needs_code", "code_allowed", "code_fingerprint", "code_files")
     }
-    if not found.needs_code:
+    if not found.code_files:
         text = _("'{model}' brings no program code along.").format(model=found.name)
+    elif not found.needs_code:
+        text = _(
+            "'{model}' brings program code along, and none of it runs: the engine has this architecture itself."
+        ).format(model=found.name)
     else:
         state = _("allowed") if found.code_allowed else _("not allowed")
         listing = [f"  {f.name}  {size_text(f.size)}  {f.sha256 or '?'}" for f in found.code_files]
         text = "\n".join([f"{found.name}: {state}  {found.code_fingerprint}", *listing])
     output(data, as_json, text)
+
+
+@app.command(help=_("Say which known chat templates fit a model whose tokenizer has none, and choose one."))
+def template(
+    model: Annotated[str, typer.Argument(metavar="NAME", help=_("Name on the list."))],
+    use: Annotated[str, typer.Option(metavar="TEMPLATE", help=_("Use this known template."))] = "",
+    forget: Annotated[bool, typer.Option("--forget", help=_("Take the choice back."))] = False,
+    as_json: Json = False,
+) -> None:
+    workspace = open_workspace()
+    found = catalog.choose_template(workspace, model, "" if forget else use) if use or forget else None
+    found = found or catalog.find(workspace, model)
+    fits = catalog.fitting_templates(found.path)
+    data = {
+        **{key: as_dict(found)[key] for key in ("name", "chat_template", "template_chosen", "template_fingerprint")},
+        "known": [{"key": fit.template.key, "label": fit.template.label, "missing": fit.missing} for fit in fits],
+    }
+    if found.chat_template and not found.template_chosen:
+        output(data, as_json, _("'{model}' has a chat template of its own.").format(model=found.name))
+        return
+    lines = [f"{found.name}: {found.template_chosen or _('no chat template')}"]
+    lines += [
+        f"  {fit.template.key:<12} {fit.template.label}  {' '.join(fit.missing) and _('lacks')} {' '.join(fit.missing)}".rstrip()
+        for fit in fits
+    ]
+    output(data, as_json, "\n".join(lines))
 
 
 @app.command(help=_("Download a model from a hub. It becomes a job, and the model is on the list when that is done."))
@@ -194,6 +224,33 @@ def download(
         job=row.id, repo=repo
     )
     output({"job": row.id, "repo": repo, "title": row.title, "state": row.state}, as_json, text)
+
+
+@app.command(help=_("Keep an access token for a hub, read from standard input; or forget it. It is never shown."))
+def token(
+    source: Annotated[Source, typer.Argument(metavar="HUB", help=_("The hub: huggingface or modelscope."))],
+    forget: Annotated[bool, typer.Option("--forget", help=_("Delete the token that is kept."))] = False,
+    as_json: Json = False,
+) -> None:
+    workspace, hub = open_workspace(), hubs.HUBS[source.value]
+    # Never an argument: everybody on this machine sees those.
+    if forget:
+        hubs.save_token(workspace, source.value, "")
+    elif sys.stdin.isatty():
+        hubs.save_token(workspace, source.value, typer.prompt(_("Access token"), hide_input=True))
+    else:
+        given = sys.stdin.readline()
+        if not given.strip():
+            raise AccessError(
+                "hub_token_none",
+                N_("No access token came on standard input."),
+                N_("Give it there, such as from a file: models token HUB < FILE. Or use --forget."),
+            )
+        hubs.save_token(workspace, source.value, given)
+    file, kept = hubs.token_file(workspace, source.value), not forget
+    text = _("The access token for {hub} is kept in {file}.") if kept else _("No access token for {hub} is kept.")
+    data = {"hub": source.value, "kept": kept, "file": str(file)}
+    output(data, as_json, text.format(hub=hub.title, file=file))
 
 
 def _name_or_folder(workspace: Workspace, model: str) -> str:

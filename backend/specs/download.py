@@ -25,7 +25,10 @@ class DownloadSpec(Spec):
         description=N_("Repository as org/name; the address of the model's page will do, too"),
     )
     source: Literal["huggingface", "modelscope"] = Field(
-        "huggingface", title=N_("Hub"), description=N_("Where the model is; the address of a page says so itself")
+        "huggingface",
+        title=N_("Hub"),
+        description=N_("Where the model is; the address of a page says so itself"),
+        json_schema_extra={"labels": {key: hub.title for key, hub in hubs.HUBS.items()}},
     )
     revision: str = Field(
         "",

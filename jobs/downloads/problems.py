@@ -31,14 +31,14 @@ class Asked:
                 "download_repo_missing",
                 N_("{hub} has no model {repo} that everybody may read: it does not exist, or it is private."),
                 N_(
-                    "Check the spelling on {page}. Where it is private, put an access token into {token_file}, then resume."
+                    "Check the spelling on {page}. Where it is private, enter an access token on the Settings page, then resume."
                 ),
                 **self._words(),
             )
         return NotFoundError(
             "download_repo_missing",
             N_("{hub} has no model {repo} that your access token may read."),
-            N_("Check the spelling on {page}, and that the token in {token_file} belongs to an account that sees it."),
+            N_("Check the spelling on {page}, and that the access token kept here belongs to an account that sees it."),
             **self._words(),
         )
 
@@ -55,13 +55,19 @@ class Asked:
             return AccessError(
                 "download_token_missing",
                 N_("{hub} wants to know who asks for {repo}, and no access token is kept here."),
-                N_("Make a token with read access on {hub}, put it into {token_file}, then resume."),
+                N_(
+                    "Make a token with read access on {token_page} and enter it on the Settings page (it is kept in"
+                    " {token_file}), then resume."
+                ),
                 **self._words(),
             )
         return AccessError(
             "download_token_refused",
             N_("{hub} does not take the access token."),
-            N_("It may have expired. Make a new one with read access, put it into {token_file}, then resume."),
+            N_(
+                "It may have expired. Make a new one with read access on {token_page} and enter it on the Settings page (it"
+                " is kept in {token_file}), then resume."
+            ),
             **self._words(),
         )
 
@@ -70,7 +76,8 @@ class Asked:
             "download_gated",
             N_("The makers of {repo} let only people read it who have accepted its licence."),
             N_(
-                "Log in and accept the licence on {page}. Then keep an access token of that account in {token_file}, and resume."
+                "Log in and accept the licence on {page}. Then enter an access token of that account on the Settings page, and"
+                " resume."
             ),
             **self._words(),
         )
@@ -79,7 +86,9 @@ class Asked:
         return PanelError(
             "download_rate_limited",
             N_("{hub} goes on refusing requests: there were too many from here (429)."),
-            N_("Resume later; what was fetched stays. With an access token in {token_file} the limit is higher."),
+            N_(
+                "Resume later; what was fetched stays. With an access token, entered on the Settings page, the limit is higher."
+            ),
             **self._words(),
         )
 
@@ -108,7 +117,7 @@ class Asked:
             N_("{endpoint} cannot be reached: {problem}"),
             N_(
                 "Check this machine's network and proxy (HTTPS_PROXY). Where the hub is blocked, set a mirror "
-                "(TUNEDECK_HF_ENDPOINT) or choose the other hub. Then resume."
+                "on the Settings page (or {mirror}), or choose the other hub. Then resume."
             ),
             problem=problem[:500],
             **self._words(),
@@ -160,6 +169,8 @@ class Asked:
             "endpoint": self.endpoint,
             "page": self.hub.page(self.repo),
             "token_file": str(self.token_file),
+            "mirror": f"TUNEDECK_{self.hub.mirror.upper()}",
+            "token_page": f"{self.hub.home}/{self.hub.tokens}",
         }
 
 

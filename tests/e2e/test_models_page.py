@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
+from backend import catalog, settings
+from backend.workspace import open_workspace
 from tests.support import models
 from tests.support.browser import PHONE, Visitor, overflow, settle
+from tests.support.panel import Panel
+from tests.support.stub_hub import Repo, StubHub, tiny
 
 Visit = Callable[..., Visitor]
 
@@ -48,6 +52,7 @@ def test_models_below_a_folder_are_found_listed_and_removed_again(visit: Visit, 
     expect(card.get_by_role("button", name="Start server")).to_be_visible()
     card.get_by_text("Details", exact=True).click()
     expect(card.get_by_text("estimate")).to_be_visible()
+    settle(page)  # a popover that opens while the page still grows stays where the page was
     card.get_by_role("button", name="Remove from the list").click()
     page.get_by_role("button", name="Remove beta").click()
     expect(page.get_by_text("beta is off the list.")).to_be_visible()
@@ -80,3 +85,31 @@ def test_the_menu_follows_the_address_the_way_back_and_the_keyboard(visit: Visit
 def test_no_part_is_wider_than_a_phone(visit: Visit, view: str) -> None:
     page = part(visit(viewport=PHONE), view)
     assert overflow(page) == 0
+
+
+def test_a_private_model_fails_takes_a_token_and_is_resumed_by_what_its_card_offers(visit: Visit, panel: Panel) -> None:
+    workspace = open_workspace(panel.workspace)
+    with StubHub() as hub:
+        hub.token = "hf_" + "s3cret" * 5
+        hub.repos["org/private"] = Repo(tiny(), private=True)
+        settings.save(workspace, hf_endpoint=hub.url)
+        page = part(visit(), "download")
+        page.get_by_role("textbox", name="Model", exact=True).fill("org/private")
+        page.get_by_role("button", name="Download model").click()
+        card = page.locator("[class*='st-key-job_card_']").filter(has_text="org/private")
+        expect(card.get_by_text("it does not exist, or it is private")).to_be_visible(timeout=60_000)
+        card.get_by_role("button", name="Enter an access token").click()
+        page.get_by_role("textbox", name="Access token for Hugging Face").fill(hub.token)
+        page.get_by_role("button", name="Keep token").first.click()
+        expect(page.get_by_text("An access token is kept here since")).to_be_visible()
+        assert hub.token not in page.content()
+        page.get_by_role("link", name="Back to the downloads").click()
+        card.get_by_role("button", name="Resume").click()
+        expect(card.get_by_text("Made the model private.")).to_be_visible(timeout=60_000)
+        card.get_by_role("link", name="Show private on the list of models").click()
+        expect(page.locator("[class*='st-key-model_']").get_by_text("private", exact=True)).to_be_visible()
+        expect(page.get_by_role("textbox", name="Search models")).to_have_value("private")
+    assert catalog.find(workspace, "private").made_by
+    written = [file for file in (*workspace.jobs.rglob("*"), panel.log) if file.is_file()]
+    assert written
+    assert not [file for file in written if hub.token.encode() in file.read_bytes()]

@@ -270,7 +270,7 @@ def test_a_hub_that_falls_silent_or_breaks_for_good_is_named(workspace: Workspac
 def test_a_hub_that_cannot_be_reached_is_told_with_its_address(workspace: Workspace, source: str) -> None:
     error = refused(start(workspace, "http://127.0.0.1:9", source=source), "download_unreachable")
     assert "http://127.0.0.1:9" in str(error)
-    assert "TUNEDECK_HF_ENDPOINT" in error.hint
+    assert f"TUNEDECK_{hubs.HUBS[source].mirror.upper()}" in error.localized()[1]
 
 
 @pytest.mark.parametrize("source", BOTH)

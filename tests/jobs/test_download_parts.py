@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend import hubs, settings
+from backend.cli import main as cli
 from backend.errors import PanelError, SpecError
 from backend.specs import parse
 from backend.specs.download import DownloadSpec
@@ -158,9 +161,31 @@ def test_a_token_is_kept_for_its_owner_alone_and_can_be_forgotten(workspace: Wor
     for wrong in ("two words", "x", "hf_ä" * 9):
         with pytest.raises(PanelError) as caught:
             hubs.save_token(workspace, "huggingface", wrong)
-        assert caught.value.code == "hub_token_bad"
-        assert wrong not in str(caught.value)
+        assert caught.value.code == "hub_token_unfit"
+        assert wrong not in f"{caught.value.to_dict()} {caught.value.localized()}"
+    assert hubs.read_token(workspace, "huggingface") == "hf_abcdefgh"
+    path.write_text("two words\n")
+    with pytest.raises(PanelError) as caught:
+        hubs.read_token(workspace, "huggingface")
+    assert caught.value.code == "hub_token_bad"
     hubs.save_token(workspace, "huggingface", "")
+    assert not path.exists()
+    assert hubs.token_since(workspace, "huggingface") is None
+
+
+def test_the_command_line_takes_a_token_from_standard_input_and_never_says_it(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = hubs.token_file(workspace, "modelscope")
+    monkeypatch.setattr("sys.stdin", io.StringIO("ms-0123456789\n"))
+    assert cli(["models", "token", "modelscope", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert json.loads(said) == {"hub": "modelscope", "kept": True, "file": str(path)}
+    assert hubs.read_token(workspace, "modelscope") == "ms-0123456789"
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert cli(["models", "token", "modelscope", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "hub_token_none"
+    assert cli(["models", "token", "modelscope", "--forget"]) == 0
     assert not path.exists()
 
 

@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
+from backend import catalog
 from backend.errors import SpecError
 from backend.queue.events import read_events
 from backend.specs import parse
 from backend.specs.pretrain import PretrainSpec
-from backend.workspace import ROOT
+from backend.workspace import ROOT, Workspace
 from jobs.starter import checkpoint, loop
 from tests.support.wait import until
 
 RECORDED: dict[str, Any] = json.loads((ROOT / "models" / "tiny" / "training.json").read_text())
 
 
-def start(folder: Path, **changes: Any) -> subprocess.Popen[bytes]:
-    """Begin the job that made ``models/tiny``, with ``changes``, in ``folder``."""
+def start(folder: Path, queue: dict[str, str] | None = None, **changes: Any) -> subprocess.Popen[bytes]:
+    """Begin the job that made ``models/tiny``, with ``changes``, in ``folder``; queue: what the queue would tell it."""
     folder.mkdir(exist_ok=True)
     spec = folder / "spec.json"
     spec.write_text(json.dumps({**RECORDED["spec"], **changes}))
@@ -32,7 +33,7 @@ def start(folder: Path, **changes: Any) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "jobs.pretrain", str(spec)],
             cwd=ROOT,
-            env={**os.environ, "TUNEDECK_JOB_DIR": str(folder), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "TUNEDECK_JOB_DIR": str(folder), "OMP_NUM_THREADS": "1", **(queue or {})},
             stdout=log,
             stderr=log,
         )
@@ -117,6 +118,19 @@ def test_another_job_may_go_on_from_its_checkpoint_with_fewer_steps(whole: Path,
     assert curve(second)[:3] == curve(whole)[:3]
 
 
+def test_in_the_queue_its_model_is_on_the_list_with_where_it_comes_from(workspace: Workspace, whole: Path) -> None:
+    folder = workspace.jobs / "7"
+    queue = {"TUNEDECK_JOB_ID": "7", "TUNEDECK_WORKSPACE": str(workspace.root)}
+    assert finish(start(folder, queue, steps=2, decay_steps=1, warmup_steps=1)) == 0, (folder / "log").read_text()
+    card = catalog.find(workspace, "pretrained-7")
+    assert (card.path, card.problem, card.made_by) == (folder / "model", None, 7)
+    assert card.lineage is not None
+    assert card.lineage.verb == "pretrain"
+    assert [e["artifact"]["label"] for e in read_events(folder)[0] if "artifact" in e] == ["pretrained-7"]
+    # By hand it is on no list, and its folder says nothing of a job.
+    assert not (whole / "model" / "tunedeck.json").exists()
+
+
 def test_resuming_without_a_checkpoint_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "none"
     assert finish(start(folder, resume=str(tmp_path))) == 1
@@ -163,3 +177,23 @@ def test_the_defaults_are_those_of_the_model_that_is_shipped() -> None:
     step, loss = recorded["curve"][-1]
     assert step == PretrainSpec().steps
     assert loss < 0.2
+
+
+def test_it_goes_on_from_a_model_with_its_tokenizer_and_other_data(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "on"
+    model = whole / "model"
+    assert finish(start(folder, start_from=str(model), first_dialogue=8192, steps=10, decay_steps=1)) == 0
+    assert curve(folder)[0][1] < 0.8 * curve(whole)[0][1], "it began with what the model had learned"
+    assert (folder / "model" / "tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
+    again = tmp_path / "same data"
+    assert finish(start(again, start_from=str(model), steps=10, decay_steps=1)) == 0
+    assert curve(again) != curve(folder)
+
+
+def test_a_model_of_another_shape_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "unfit"
+    tokenizer = str(ROOT / "models" / "tiny")
+    assert finish(start(folder, start_from=str(ROOT / "models" / "starter"), tokenizer=tokenizer)) == 1
+    error = json.loads((folder / "result.json").read_text())["error"]
+    assert error["code"] == "model_unfit"
+    assert not (folder / "model").exists()

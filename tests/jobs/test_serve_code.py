@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -112,3 +115,52 @@ def test_a_consent_is_for_one_folder_only(listed: Workspace, folder: Path, monke
     copy = Path(shutil.copytree(folder, folder.parent / "elsewhere" / "odd"))
     with pytest.raises(ModelError, match="nobody has allowed"):
         may_run_code(str(copy))
+
+
+def test_code_that_transformers_has_itself_does_not_run_though_the_model_loads(
+    tmp_path: Path, folder: Path, listed: Workspace
+) -> None:
+    """Loads for real: what the list of native classes promises, the pinned transformers keeps."""
+    change(
+        folder / "config.json",
+        architectures=["LlamaForCausalLM"],
+        auto_map={"AutoConfig": "modeling_odd.C", "AutoModelForCausalLM": "modeling_odd.OddForCausalLM"},
+    )
+    change(
+        folder / "tokenizer_config.json",
+        auto_map={"AutoTokenizer": [None, "modeling_odd.T"]},
+        tokenizer_class="PreTrainedTokenizerFast",
+    )
+    (folder / "modeling_odd.py").write_text("raise SystemExit('the model's own code runs')\n")
+    assert [f.name for f in catalog.find(listed, "odd").code_files] == ["modeling_odd.py"]
+    program = f"""
+from jobs.serving.loading import load
+from jobs.serving.plan import Plan
+plan = Plan({str(folder)!r}, "odd", (), "127.0.0.1", 0, "cpu", "float32", 1, 256, False, 0, False, True)
+model, tokenizer = load(plan)
+print(type(model).__module__, type(tokenizer).__module__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "TUNEDECK_WORKSPACE": str(listed.root), "HF_MODULES_CACHE": str(tmp_path / "modules")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    modules = done.stdout.split()
+    assert len(modules) == 2
+    assert all(module.startswith("transformers.") for module in modules), modules
+
+
+def test_the_list_of_native_classes_is_that_of_the_pinned_transformers() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/native_architectures.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -219,6 +219,76 @@ def begun(store: Store, row: JobRow) -> JobRow:
     return store.get(row.id)
 
 
+def failed(store: Store, code: str, repo: str = "org/name", **params: object) -> JobRow:
+    """A download that failed with ``code``."""
+    row = begun(store, store.submit("download", {"repo": repo, "source": "modelscope", "name": "mine"}))
+    error = PanelError(code, N_("It failed."), **params).to_dict()
+    lifecycle.finish(store, row.id, row.attempt, {"attempt": 1, "state": "failed", "error": error})
+    return row
+
+
+@pytest.mark.parametrize(
+    ("code", "buttons"),
+    [
+        ("download_token_missing", ["Enter an access token", "Resume"]),
+        ("download_token_refused", ["Enter an access token", "Resume"]),
+        ("download_gated", ["Enter an access token", "Resume"]),
+        ("download_repo_missing", ["Correct the name", "Enter an access token", "Resume"]),
+        ("download_revision_missing", ["Correct the revision"]),
+        ("model_name_taken", ["Give it another name", "Resume"]),
+        ("download_pickled", ["Choose another model"]),
+        ("workspace_full", ["Free room", "Resume"]),
+        ("download_unreachable", ["Resume", "Set a mirror"]),
+        ("download_cut_off", ["Resume"]),
+    ],
+)
+def test_the_button_of_a_failed_download_fits_the_failure(store: Store, code: str, buttons: list[str]) -> None:
+    row = failed(store, code, page="https://modelscope.cn/models/org/name")
+    for app in (view("download"), job_page(row.id)):
+        fixes = [button.label for button in app.button if "_fix_" in str(button.key)]
+        assert fixes == buttons
+    opened = [link.proto.url for link in app.main.get("link_button")]
+    assert opened == (["https://modelscope.cn/models/org/name"] if code == "download_gated" else [])
+
+
+def job_page(job: int) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=60).run()
+    app.query_params["job"] = str(job)
+    return app.switch_page(str(ROOT / "pages" / "jobs.py")).run()
+
+
+def test_a_full_disk_is_resumed_when_there_is_room_and_not_before(store: Store) -> None:
+    failed(store, "download_no_room", wanted_bytes=1)
+    assert [b.label for b in view("download").button if "_fix_" in str(b.key)] == ["Resume"]
+    failed(store, "download_no_room", wanted_bytes=10**18)
+    app = view("download")
+    free, resume = (b for b in app.button if ("_fix_" in str(b.key) and b.label != "Resume") or b.disabled)
+    assert (free.label, resume.label) == ("Free room", "Resume")
+    assert "It takes 1e+06 TB" in resume.help
+
+
+def test_correcting_the_name_fills_the_form_with_what_was_asked_for(store: Store) -> None:
+    row = failed(store, "download_repo_missing", repo="org/mispelt")
+    app = press(view("download"), "Correct the name")
+    assert app.text_input(key="download_repo").value == "org/mispelt"
+    assert app.selectbox(key="download_source").value == "modelscope"
+    assert app.selectbox(key="download_source").options == ["Hugging Face", "ModelScope"]
+    fill(app, repo="org/misspelt")
+    newest = store.list(verb="download")[0]
+    wanted = {"repo": "org/misspelt", "source": "modelscope", "revision": "", "name": "mine"}
+    assert (newest.id, store.spec(newest.id)) == (row.id + 1, wanted)
+    # The address no longer says so, or a reload would undo what was typed.
+    assert "again" not in app.query_params
+
+
+def test_a_missing_token_leads_to_the_settings_of_that_hub_and_back(store: Store) -> None:
+    failed(store, "download_token_missing")
+    app = press(view("download"), "Enter an access token")
+    assert app.query_params["hub"] in ("modelscope", ["modelscope"])
+    assert [box.proto.expanded for box in app.expander if box.label.startswith("ModelScope")] == [True]
+    assert "Back to the downloads" in [link.proto.label for link in app.main.get("page_link")]
+
+
 def test_downloads_show_their_progress_and_why_one_failed(store: Store) -> None:
     running = begun(store, store.submit("download", {"repo": "org/running"}))
     events = EventWriter(store.job_dir(running.id))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import stat
 
-from backend import settings
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from backend import hubs, settings
 from backend.web.keys import Keys
 from backend.web.token import Token
 from backend.workspace import Workspace
@@ -94,3 +97,64 @@ def test_a_new_login_link_locks_the_old_one_out(open_page: OpenPage, workspace: 
     old = Token(workspace).ensure()
     submit(open_page("settings"), "Log everyone out")
     assert not Token(workspace).matches(old)
+
+
+TOKEN = "hf_" + "Zx9" * 8
+
+
+def everywhere(app: AppTest) -> str:
+    """All that the page sent to the browser, and all that the session keeps."""
+    sent = [str(node.proto) for node in app.main if hasattr(node, "proto")]
+    return "\n".join([text(app), *sent, repr(app.session_state)])
+
+
+def test_a_hub_token_is_kept_replaced_and_forgotten_and_never_shown_again(
+    open_page: OpenPage, workspace: Workspace
+) -> None:
+    file = hubs.token_file(workspace, "huggingface")
+    app = open_page("settings")
+    assert str(file) in text(app)
+    app.text_input(key="hub_token_text_huggingface").set_value(f" {TOKEN} ")
+    submit(app, "Keep token")
+    assert not app.exception
+    assert hubs.read_token(workspace, "huggingface") == TOKEN
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert app.text_input(key="hub_token_text_huggingface").value == ""
+    for shown in (app, open_page("settings")):
+        assert TOKEN not in everywhere(shown)
+        assert "An access token is kept here since" in text(shown)
+    app.text_input(key="hub_token_text_huggingface").set_value("hf_anotherone")
+    submit(app, "Replace token")
+    assert hubs.read_token(workspace, "huggingface") == "hf_anotherone"
+    submit(app, "Forget the token for Hugging Face")
+    assert not file.exists()
+    assert "An access token is kept here since" not in text(app)
+
+
+def test_what_cannot_be_a_token_is_refused_without_repeating_it(open_page: OpenPage, workspace: Workspace) -> None:
+    app = open_page("settings")
+    app.text_input(key="hub_token_text_modelscope").set_value("my secret word")
+    app.button(key="hub_token_keep_modelscope").click().run()
+    assert "This cannot be an access token for ModelScope" in text(app)
+    assert "my secret word" not in everywhere(app)
+    assert not hubs.token_file(workspace, "modelscope").exists()
+
+
+def test_a_mirror_is_kept_and_one_that_is_no_address_is_refused(open_page: OpenPage, workspace: Workspace) -> None:
+    app = open_page("settings")
+    app.text_input(key="hub_mirror_text_huggingface").set_value("https://hf-mirror.com/")
+    submit(app, "Save mirror")
+    assert settings.load(workspace).hf_endpoint == "https://hf-mirror.com"
+    app.text_input(key="hub_mirror_text_huggingface").set_value("hf-mirror.com")
+    submit(app, "Save mirror")
+    assert "an address begins with https://" in text(app)
+    assert settings.load(workspace).hf_endpoint == "https://hf-mirror.com"
+
+
+def test_a_mirror_from_the_environment_cannot_be_changed_here(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEDECK_MODELSCOPE_ENDPOINT", "http://127.0.0.1:9")
+    app = open_page("settings")
+    assert app.text_input(key="hub_mirror_text_modelscope").disabled
+    assert "Set by the variable TUNEDECK_MODELSCOPE_ENDPOINT" in text(app)

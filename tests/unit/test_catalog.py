@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -422,6 +423,41 @@ def test_a_change_on_disk_is_seen_at_once(workspace: Workspace, model: Path) -> 
     found = catalog.find(workspace, "mine").problem
     assert found is not None
     assert found.code == "model_missing"
+
+
+def test_a_list_that_trusts_its_last_look_still_sees_what_came_or_went_and_fresh_sees_all(
+    workspace: Workspace, model: Path
+) -> None:
+    catalog.add(workspace, model, "mine")
+    os.utime(model, (1_700_000_000, 1_700_000_000))  # settled: not made just now
+
+    def trusting() -> ModelCard:
+        return catalog.models(workspace, 60.0)[-1]
+
+    assert trusting().problem is None
+    weights = model / "model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1])  # in place: neither came nor went
+    assert trusting().problem is None
+    (shown,) = catalog.fresh(workspace, [trusting()])
+    assert shown.problem is not None
+    assert trusting().problem is not None  # what was seen is known from then on
+    weights.write_bytes(good)
+    assert catalog.models(workspace)[-1].problem is None
+    weights.unlink()
+    assert trusting().problem is not None
+    catalog.remove(workspace, "mine")
+    assert catalog.fresh(workspace, [shown]) == [shown]
+    assert [card.name for card in catalog.models(workspace, 60.0)] == ["starter"]
+
+
+def test_a_folder_that_was_made_just_now_is_not_trusted(workspace: Workspace, model: Path) -> None:
+    catalog.add(workspace, model, "mine")
+    os.utime(model, (time.time() + 60, time.time() + 60))
+    weights = model / "model.safetensors"
+    catalog.models(workspace, 60.0)
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert catalog.models(workspace, 60.0)[-1].problem is not None
 
 
 def test_a_damaged_entry_is_passed_over(workspace: Workspace, model: Path) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,29 @@ def test_all_pointers_of_a_clone_without_git_lfs_are_counted(tmp_path: Path) -> 
     assert found.params["bytes"] == 15_009_000_000
     assert "git lfs pull" in found.hint
     assert catalog.card(path).architecture == "LlamaForCausalLM"
+
+
+@pytest.mark.parametrize(
+    ("remote", "said"),
+    [
+        ("https://me:s3cret@hub.example/org/model.git", "https://hub.example/org/model.git"),
+        ("git@hub.example:org/model.git", "git@hub.example:org/model.git"),
+    ],
+)
+def test_a_clone_says_where_it_came_from_and_never_with_which_login(tmp_path: Path, remote: str, said: str) -> None:
+    path = folder(tmp_path / "clone")
+    pointer(path / "model.safetensors")
+    assert "OpenXLab" in problem(path).localized()[1]
+    for command in (
+        ["init", "-q"],
+        ["remote", "add", "upstream", "https://else.example/x"],
+        ["remote", "add", "origin", remote],
+    ):
+        subprocess.run(["git", *command], cwd=path, check=True, capture_output=True)
+    hint = problem(path).localized()[1]
+    assert f"cloned from {said} without git-lfs" in hint
+    assert f"'git lfs pull' in {path}" in hint
+    assert "s3cret" not in str(problem(path).to_dict())
 
 
 def test_a_pointer_that_nobody_needs_hinders_nothing(model: Path) -> None:

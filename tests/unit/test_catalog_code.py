@@ -20,7 +20,11 @@ from tests.support.models import change, folder, write
 @pytest.fixture
 def model(tmp_path: Path, workspace: Workspace) -> Path:
     """A model on the list as ``odd`` that brings code along: modeling.py, which imports layers.py, which imports back."""
-    path = folder(tmp_path / "odd", auto_map={"AutoModelForCausalLM": "modeling.OddForCausalLM"})
+    path = folder(
+        tmp_path / "odd",
+        architectures=["OddForCausalLM"],
+        auto_map={"AutoModelForCausalLM": "modeling.OddForCausalLM"},
+    )
     (path / "modeling.py").write_text("import os\nfrom .layers import (\n    Layer,\n)\n")
     (path / "layers.py").write_text("    from . import modeling\n".lstrip())
     catalog.add(workspace, path)
@@ -44,9 +48,11 @@ def test_the_files_that_would_run_are_named_with_size_and_hash(model: Path, work
 def test_code_of_the_tokenizer_counts_too(tmp_path: Path) -> None:
     path = folder(tmp_path / "m")
     assert not catalog.card(path).needs_code
-    change(path / "tokenizer_config.json", auto_map={"AutoTokenizer": ["tok.Tok", None]})
     (path / "tok.py").write_text("")
-    assert [f.name for f in catalog.card(path).code_files] == ["tok.py"]
+    for auto_map in ({"AutoTokenizer": ["tok.Tok", None]}, ["tok.Tok", None]):
+        change(path / "tokenizer_config.json", auto_map=auto_map)
+        assert [f.name for f in catalog.card(path).code_files] == ["tok.py"]
+        assert catalog.card(path).needs_code
 
 
 def test_a_consent_is_to_these_files_and_lapses_with_any_change(model: Path, workspace: Workspace) -> None:
@@ -105,6 +111,50 @@ def test_code_from_elsewhere_cannot_be_consented_to(model: Path, workspace: Work
     assert caught.value.code == "model_code_missing"
 
 
+LLAMA = {"AutoConfig": "configuration.C", "AutoModelForCausalLM": "modeling.LlamaForCausalLM"}
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer", "needed"),
+    [
+        ({"auto_map": LLAMA}, {}, False),
+        ({"auto_map": LLAMA, "architectures": ["OddForCausalLM"]}, {}, True),
+        ({"auto_map": LLAMA, "model_type": "odd"}, {}, True),
+        # Known, but not as a class of this type: transformers would take another one.
+        ({"auto_map": LLAMA, "model_type": "qwen2"}, {}, True),
+        ({"auto_map": LLAMA, "architectures": []}, {}, True),
+        ({"auto_map": LLAMA, "architectures": ["LlamaForCausalLM", 3]}, {}, True),
+        ({"auto_map": LLAMA}, {"auto_map": {"AutoTokenizer": ["tok.T", None]}}, True),
+        (
+            {"auto_map": LLAMA},
+            {"auto_map": {"AutoTokenizer": ["tok.T", None]}, "tokenizer_class": "OddTokenizer"},
+            True,
+        ),
+        (
+            {"auto_map": LLAMA},
+            {"auto_map": {"AutoTokenizer": ["tok.T", None]}, "tokenizer_class": "LlamaTokenizerFast"},
+            False,
+        ),
+        ({"auto_map": {**LLAMA, "AutoTokenizer": ["tok.T", None]}}, {}, True),
+        ({"auto_map": {**LLAMA, "AutoTokenizer": ["tok.T", None]}}, {"tokenizer_class": "Qwen2Tokenizer"}, False),
+    ],
+)
+def test_code_that_transformers_has_itself_is_named_and_needs_no_consent(
+    tmp_path: Path, config: dict[str, object], tokenizer: dict[str, object], needed: bool
+) -> None:
+    path = folder(tmp_path / "m", **config)
+    change(path / "tokenizer_config.json", **tokenizer)
+    card = catalog.card(path)
+    assert card.code_files
+    assert card.needs_code is needed
+
+
+def test_code_for_pictures_counts_as_needed(tmp_path: Path) -> None:
+    path = folder(tmp_path / "m", auto_map=LLAMA)
+    write(path / "preprocessor_config.json", {"auto_map": {"AutoImageProcessor": "eyes.P"}})
+    assert catalog.card(path).needs_code
+
+
 def test_a_model_without_code_has_nothing_to_allow(tmp_path: Path, workspace: Workspace) -> None:
     catalog.add(workspace, folder(tmp_path / "plain"))
     with pytest.raises(ConflictError):
@@ -120,7 +170,7 @@ def test_an_entry_of_an_older_format_is_read_anew(model: Path, workspace: Worksp
     data["card"] = {"name": "odd", "path": str(model), "architecture": "Stale"}
     write(entry, data)
     catalog.entries._cards.clear()  # type: ignore[attr-defined]
-    assert catalog.find(workspace, "odd").architecture == "LlamaForCausalLM"
+    assert catalog.find(workspace, "odd").architecture == "OddForCausalLM"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""What a finished job made, and the next step with it: models go onto the list, and from the list to people."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from backend import catalog
+from backend.catalog import Lineage
+from backend.catalog.entries import entries
+from backend.i18n import N_, _
+from backend.queue.rows import JobRow
+from backend.workspace import ROOT
+from ui import compare_link, context, errors
+
+MODELS_PAGE = ROOT / "pages" / "models.py"
+SHOWN = 5
+MADE = {
+    "model": N_("Made the model {name}."),
+    "adapter": N_("Made the adapter {name}."),
+    "checkpoint": N_("Saved the checkpoint {name}."),
+    "report": N_("Wrote the report {name}."),
+    "file": N_("Wrote the file {name}."),
+}
+MODELS = ("model", "adapter")
+
+
+def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
+    """Draw what ``row`` made. act: ``act(key, action, job_id)`` is the callback that shows on the card what goes wrong."""
+    if not found:
+        st.markdown(_("It ended well. It made no files."))
+    listed = {str(entry["path"]): str(entry["name"]) for entry in entries(context.workspace())}
+    for number, item in enumerate(found[-SHOWN:]):
+        kind, path = str(item.get("kind")), str(item.get("path", ""))
+        name = listed.get(path) if kind in MODELS else None
+        label = name or str(item.get("label") or Path(path).name)
+        st.markdown(
+            ":green[:material/check_circle:] "
+            + _(MADE.get(kind, MADE["file"])).format(name=f"**{errors.plain(label)}**")
+        )
+        if kind not in MODELS:
+            continue
+        if name:
+            st.page_link(
+                MODELS_PAGE,
+                label=_("Show {model} on the list of models").format(model=errors.plain(name)),
+                icon=":material/deployed_code:",
+                query_params={"model": name},
+            )
+            compare_link.draw(name)
+        elif Path(path).is_dir():
+            st.button(
+                _("Add {model} to the list of models").format(model=errors.plain(label)),
+                key=f"{key}_add_{number}",
+                icon=":material/playlist_add:",
+                on_click=act,
+                args=(key, partial(_receive, row.verb, path, label), row.id),
+            )
+
+
+def _receive(verb: str, path: str, label: str, job: int) -> None:
+    known = catalog.read_lineage(Path(path)) or Lineage(job=job, verb=verb)
+    catalog.receive(context.workspace(), path, label, known)
+
+
+def inside(folder: Path) -> list[str]:
+    """The names of models on the list whose files lie in ``folder``, such as that of a job: they go with it."""
+    here = [entry for entry in entries(context.workspace()) if Path(str(entry["path"])).is_relative_to(folder)]
+    return [str(entry["name"]) for entry in here]
