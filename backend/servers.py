@@ -24,6 +24,7 @@ class Server:
     model: the name people use. base_url: ends in ``/v1``. key: bearer token of this server only. ready: answered its
     last health check. context_length: tokens. engine: ``transformers`` … path: the model folder. since: epoch s.
     aliases: other names it answers to. capabilities: of ``chat``, ``completions``, ``embeddings``, ``tools``.
+    sleeps: it can give its GPU memory back for a while; asleep: it has, and answers no prompt until it is woken.
     """
 
     job_id: int
@@ -37,6 +38,8 @@ class Server:
     since: float = 0.0
     aliases: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ("chat", "completions")
+    sleeps: bool = False
+    asleep: bool = False
 
     def answers_to(self, name: str) -> bool:
         return name == self.model or name in self.aliases
@@ -72,9 +75,17 @@ def pick(servers: list[Server], name: str) -> Server:
     """The ready server for ``name``; the newest where several serve it.
 
     Raises:
-        ServerError: ``model_not_running``, naming what does run.
+        ServerError: ``model_not_running``, naming what does run; ``model_asleep``.
     """
     found = [s for s in servers if s.ready and s.answers_to(name)]
+    if found and all(s.asleep for s in found):
+        raise ServerError(
+            "model_asleep",
+            N_("The server of the model '{model}' sleeps."),
+            N_("Wake it on the Deploy page, or with: python -m backend serve wake '{model}'"),
+            model=name,
+        )
+    found = [s for s in found if not s.asleep]
     if not found:
         raise ServerError(
             "model_not_running",

@@ -46,6 +46,12 @@ class Settings(BaseSettings):
         20, ge=1, le=3600, description=N_("Seconds without a byte after which a download is tried again")
     )
     download_reserve_mib: int = Field(1024, ge=0, description=N_("Disk space in MiB that a download must leave free"))
+    lmdeploy_python: str = Field(
+        "",
+        description=N_(
+            "Python of the environment that holds LMDeploy; empty means environments/lmdeploy in the workspace"
+        ),
+    )
 
     @field_validator("hf_endpoint", "modelscope_endpoint")
     @classmethod

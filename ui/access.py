@@ -22,7 +22,7 @@ def address(workspace: Workspace) -> None:
     st.caption(_("This panel answers at"))
     st.code(connect.origin(), language=None)
     st.caption(_("From another computer, run this there first; then the address above opens the panel there too."))
-    st.code(ssh_line(_port()), language="bash", wrap_lines=True)
+    st.code(ssh_line(port()), language="bash", wrap_lines=True)
     with st.container(horizontal=True):
         shown = st.popover(_("Show the login link"), icon=":material/link:", key="login_link", on_change="rerun")
         if shown.open:  # the token is not sent to the browser before somebody asks for it
@@ -47,6 +47,21 @@ def keys(workspace: Workspace) -> None:
             url=f"`{connect.origin()}/v1`"
         )
     )
+    new_key(book)
+    known = book.list()
+    for key in known:
+        _row(book, key)
+    if not known:
+        st.caption(_("No keys yet. Programs need one; people who use this page do not."))
+
+
+def fresh_key() -> str:
+    """The key that was made in this tab and is still shown; nothing otherwise."""
+    return str(st.session_state.get(_MADE, ("", ""))[1])
+
+
+def new_key(book: Keys) -> None:
+    """The form for one more key, and the key that was just made, until the person has copied it."""
     if _PROBLEM in st.session_state:
         errors.show(st.session_state[_PROBLEM], key="keys")
     with (
@@ -66,11 +81,6 @@ def keys(workspace: Workspace) -> None:
             )
             st.code(made[1], language=None, wrap_lines=True)
             st.button(_("I have copied it"), key="key_copied", on_click=lambda: st.session_state.pop(_MADE, None))
-    known = book.list()
-    for key in known:
-        _row(book, key)
-    if not known:
-        st.caption(_("No keys yet. Programs need one; people who use this page do not."))
 
 
 def _row(book: Keys, key: Key) -> None:
@@ -121,5 +131,6 @@ def _login_link(workspace: Workspace) -> str:
     return f"{connect.origin()}/?token={quote(Token(workspace).current() or '')}"
 
 
-def _port() -> int:
+def port() -> int:
+    """The panel's own port on this machine."""
     return int(urlsplit(f"//127.0.0.1:{st.get_option('server.port')}").port or 8501)

@@ -1,18 +1,16 @@
-"""How a program reaches a model that runs here: the address as this person's browser sees it, curl and Python."""
+"""How a program reaches a model that runs here: the address as this person's browser sees it, and two examples."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from urllib.parse import urlsplit
 
 import streamlit as st
 
+from backend import connect
 from backend.i18n import _
 from backend.workspace import ROOT
 
-KEY_VARIABLE = "TUNEDECK_KEY"
-SETTINGS_PAGE = ROOT / "pages" / "settings.py"
+SETTINGS_PAGE, DEPLOY_PAGE = ROOT / "pages" / "settings.py", ROOT / "pages" / "deploy.py"
 
 
 def origin() -> str:
@@ -23,49 +21,42 @@ def origin() -> str:
     return f"http://127.0.0.1:{st.get_option('server.port')}"
 
 
-def curl(base_url: str, model: str, prompt: str) -> str:
-    """A shell command that asks ``model`` one question; the key comes from a variable, not from the history."""
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]}, ensure_ascii=False)
-    return (
-        f"curl {shlex.quote(base_url + '/chat/completions')} \\\n"
-        f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
-        "  -H 'Content-Type: application/json' \\\n"
-        f"  -d {shlex.quote(body)}"
-    )
-
-
-def python(base_url: str, model: str, prompt: str) -> str:
-    """The same with the ``openai`` package, streaming."""
-    return (
-        "import os\n\n"
-        "from openai import OpenAI\n\n"
-        f'client = OpenAI(base_url={json.dumps(base_url)}, api_key=os.environ["{KEY_VARIABLE}"])\n'
-        "stream = client.chat.completions.create(\n"
-        f"    model={json.dumps(model, ensure_ascii=False)},\n"
-        f'    messages=[{{"role": "user", "content": {json.dumps(prompt, ensure_ascii=False)}}}],\n'
-        "    stream=True,\n"
-        ")\n"
-        "for chunk in stream:\n"
-        "    if chunk.choices:\n"
-        '        print(chunk.choices[0].delta.content or "", end="", flush=True)\n'
-    )
-
-
 def draw(model: str) -> None:
-    """Address, key and examples for ``model``."""
-    base_url, prompt = origin() + "/v1", _("Who are you?")
+    """Address, key and two examples for ``model``, short enough for a card; the Deploy page has them all."""
+    here, prompt = origin(), _("Who are you?")
     st.markdown(
         _(
             "Anything that speaks the OpenAI protocol can use this model, through the same port as this page. "
             "It needs an API key; make one on the Settings page and put it into the variable {variable}."
-        ).format(variable=f"`{KEY_VARIABLE}`")
+        ).format(variable=f"`{connect.KEY_VARIABLE}`")
     )
-    if SETTINGS_PAGE.is_file():
-        st.page_link(SETTINGS_PAGE, label=_("Make an API key"), icon=":material/key:")
-    st.caption(_("Base URL"))
-    st.code(base_url, language=None)
-    st.caption(_("Model name"))
-    st.code(model, language=None)
+    with st.container(horizontal=True):
+        if SETTINGS_PAGE.is_file():
+            st.page_link(SETTINGS_PAGE, label=_("Make an API key"), icon=":material/key:")
+        link(model, _("All examples"))
+    names(here, model)
     shell, code = st.tabs(["curl", "Python"])
-    shell.code(f"export {KEY_VARIABLE}=...\n" + curl(base_url, model, prompt), language="bash", wrap_lines=True)
-    code.code(python(base_url, model, prompt), language="python", wrap_lines=True)
+    shell.code(f"{connect.export()}\n{connect.curl(here, model, prompt)}", language="bash", wrap_lines=True)
+    code.code(connect.openai(here, model, prompt), language="python", wrap_lines=True)
+
+
+def names(here: str, model: str) -> None:
+    """What every client asks for: the base URL and the model's name."""
+    address, name = st.columns(2)
+    address.caption(_("Base URL"))
+    address.code(f"{here}/v1", language=None)
+    name.caption(_("Model name"))
+    name.code(model, language=None)
+
+
+def link(model: str, label: str) -> None:
+    """The way to the *Connect* part of the Deploy page, with ``model`` chosen there."""
+    if DEPLOY_PAGE.is_file():
+        asked = {"view": "connect", "model": model}
+        st.page_link(DEPLOY_PAGE, label=label, icon=":material/cable:", query_params=asked)
+
+
+def deploy_link(model: str) -> None:
+    """The way to the Deploy page, where ``model`` is served with settings of one's own."""
+    if DEPLOY_PAGE.is_file():
+        st.page_link(DEPLOY_PAGE, label=_("Deploy with settings"), icon=":material/dns:", query_params={"model": model})

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import http.client
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from backend import catalog
-from backend.engines import ENGINES
+from backend.catalog import ModelCard
+from backend.engines import Engine, Place, adapters, check, pick
 from backend.errors import ConflictError, NotFoundError, ServerError
 from backend.i18n import N_
+from backend.queue.resources import cards
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
-from backend.servers import read_server
+from backend.servers import Server, read_server
+from backend.specs import parse
+from backend.specs.serve import ServeSpec
 from backend.workspace import Workspace
+
+ORDER_S = 120.0
+"""Weights of tens of GB go to main memory and back meanwhile."""
 
 
 def start(store: Store, workspace: Workspace, model_name: str, **options: Any) -> JobRow:
     """Serve ``model_name`` (a name in the catalog, or a folder); the job that does. A model that is being served, or
     waits to be, gives that job: a double click makes one server.
 
-    ``options`` are fields of :class:`backend.specs.serve.ServeSpec`.
+    ``options`` are fields of :class:`backend.specs.serve.ServeSpec`; the engine is chosen where none is given.
 
     Raises:
         NotFoundError: no such model.
         ConflictError: ``server_name_taken``: another model is served under this name.
-        ModelError: it is broken, or of a kind that no engine serves.
-        SpecError: wrong options.
+        PanelError: it is broken, or of a kind that no engine here serves, or the engine asked for cannot run here.
+        SpecError: wrong options: all of them.
     """
-    card = catalog.find(workspace, model_name)
-    refusal = ENGINES["transformers"].refuses(card)
-    if refusal is not None:
-        raise refusal
-    served = str(options.get("name") or card.name)
-    # A model on the list is asked for by its name, so that its server goes on where the person moves the folder.
-    target = str(card.path) if "/" in model_name or model_name.startswith("~") else card.name
+    plan = prepare(workspace, model_name, **options)
+    card, served = plan.card, plan.spec.served_name()
     running = find(store, served)
     if running is not None:
         if _folder_of(store, workspace, running) not in (None, card.path):
@@ -49,8 +54,39 @@ def start(store: Store, workspace: Workspace, model_name: str, **options: Any) -
     last = max(
         (row.id for row in store.list(verb="serve", search=served, limit=1000) if row.title == served), default=0
     )
-    spec = {"model": target, "name": served, **options}
+    spec = plan.spec.model_dump(mode="json", exclude_defaults=True)
     return store.submit("serve", spec, title=served, submit_key=f"serve:{served}:{last}")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A server that could be started. ``spec`` names its engine. ``command``: what will run, its port and folder left open."""
+
+    card: ModelCard
+    engine: Engine
+    spec: ServeSpec
+    command: list[str]
+
+
+def prepare(workspace: Workspace, model_name: str, **options: Any) -> Prepared:
+    """What :func:`start` would start, checked as far as it can be without starting.
+
+    Raises:
+        PanelError: as :func:`start`, but for the name that is taken.
+    """
+    card = catalog.find(workspace, model_name)
+    # A model on the list is asked for by its name, so that its server goes on where the person moves the folder.
+    target = str(card.path) if "/" in model_name or model_name.startswith("~") else card.name
+    spec = parse("serve", {**options, "model": target, "name": str(options.get("name") or card.name)})
+    assert isinstance(spec, ServeSpec)
+    engine = pick(spec, card)
+    spec = spec.model_copy(update={"engine": engine.name})
+    gpus = cards()
+    found, wrong = adapters.find(workspace, spec)
+    check(engine, spec, card, len(gpus), wrong)
+    free = sorted((gpu.free_mib << 20 for gpu in gpus), reverse=True)[: spec.tp]  # on the GPUs that it would be given
+    place = Place(adapters=tuple(found), free_bytes=free[-1] if free else None)
+    return Prepared(card, engine, spec, engine.command(spec, card, place))
 
 
 def find(store: Store, served_name: str) -> JobRow | None:
@@ -68,10 +104,66 @@ def stop(store: Store, served_name: str) -> JobRow:
     """
     row = find(store, served_name)
     if row is None:
-        raise ServerError(
-            "server_not_running", N_("No server for the model '{model}' is running."), "", model=served_name
-        )
+        raise _not_running(served_name)
     return store.cancel(row.id)
+
+
+def sleep(store: Store, served_name: str) -> Server:
+    """Let the server of this name give its GPU memory back; it keeps its weights in main memory and answers nothing until
+    :func:`wake`. The server as it was.
+
+    Raises:
+        ServerError: ``server_not_running``; ``server_cannot_sleep``; ``server_did_not_obey``.
+    """
+    return _order(store, served_name, "/sleep?level=1")
+
+
+def wake(store: Store, served_name: str) -> Server:
+    """End :func:`sleep`.
+
+    Raises:
+        ServerError: as for :func:`sleep`.
+    """
+    return _order(store, served_name, "/wakeup")
+
+
+def _order(store: Store, served_name: str, path: str) -> Server:
+    row = find(store, served_name)
+    server = read_server(store.job_dir(row.id)) if row is not None else None
+    if server is None:
+        raise _not_running(served_name)
+    if not server.sleeps:
+        raise ServerError(
+            "server_cannot_sleep",
+            N_("The server of '{model}' cannot sleep: its engine, {engine}, knows no such thing."),
+            N_("Stop it instead; it starts again when it is needed."),
+            model=server.model,
+            engine=server.engine,
+        )
+    url = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ORDER_S)
+    try:
+        headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
+        connection.request("POST", path, "{}", headers)
+        answer = connection.getresponse()
+        said = f"HTTP {answer.status} {answer.read(500).decode('utf-8', 'replace')}".strip()
+        if answer.status == 200:
+            return server
+    except (OSError, http.client.HTTPException) as error:
+        said = str(error)
+    finally:
+        connection.close()
+    raise ServerError(
+        "server_did_not_obey",
+        N_("The server of '{model}' did not do as it was told: {said}"),
+        N_("Look at its log. It can always be stopped and started again."),
+        model=server.model,
+        said=said,
+    )
+
+
+def _not_running(served_name: str) -> ServerError:
+    return ServerError("server_not_running", N_("No server for the model '{model}' is running."), "", model=served_name)
 
 
 def _serves(store: Store, row: JobRow, served_name: str) -> bool:

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
 from backend.catalog.cards import ModelCard
-from backend.catalog.files import size_text
+from backend.engines import crashes
+from backend.engines.base import Place, Problem
+from backend.engines.refusals import needs_consent, unknown_quantization, unusable
 from backend.errors import ModelError, PanelError, ServerError
-from backend.i18n import N_
+from backend.i18n import N_, _
+from backend.specs.serve import ServeSpec
 
 # The libraries alone, measured as the resident size of a server with a 100 kB model: 430 MiB (torch 2.13.0, CPU).
 RUNTIME_BYTES = 430 << 20
 LOADS_QUANTIZED = ("compressed-tensors", "bitsandbytes", "fp8", "mxfp4", "torchao")
+PLAN_FILE = "serving.json"
+"""In the job's folder: what our server's process is told."""
 
 
 class TransformersEngine:
     """See :class:`backend.engines.base.Engine`."""
 
     name = "transformers"
+    title = "transformers"
+    sleeps = False
+
+    def options(self) -> tuple[str, ...]:
+        return (
+            "device",
+            "gpu_mib",
+            "context_length",
+            "dtype",
+            "completions_only",
+            "threads",
+            "continuous_batching",
+            "idle_s",
+            "max_restarts",
+        )
 
     def unavailable(self) -> PanelError | None:
         # find_spec reads no module: the panel stays free of torch.
@@ -35,16 +55,9 @@ class TransformersEngine:
         )
 
     def refuses(self, card: ModelCard) -> PanelError | None:
-        if card.problem is not None:
-            return card.problem
-        if card.adapter_of:
-            return ModelError(
-                "model_is_adapter",
-                N_("'{model}' is an adapter for {base}, not a whole model."),
-                N_("Merge it into its base model first, then serve the result."),
-                model=card.name,
-                base=card.adapter_of,
-            )
+        problem = unusable(card)
+        if problem is not None:
+            return problem
         if not card.architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
             return ModelError(
                 "model_not_generative",
@@ -57,18 +70,16 @@ class TransformersEngine:
             return needs_consent(card)
         method = card.quantization.split(" ")[0]
         if method and method not in LOADS_QUANTIZED:
-            return ModelError(
-                "model_quantization_unsupported",
-                N_("'{model}' is quantized with {method}, which the engine '{engine}' cannot load."),
-                N_("Serve it with another engine, or choose the model before it was quantized."),
-                model=card.name,
-                method=method,
-                engine=self.name,
-            )
+            return unknown_quantization(card, method, self.name)
         return None
 
-    def server_argv(self, plan: Path) -> list[str]:
-        return [sys.executable, "-m", "jobs.serving.engine", str(plan)]
+    def problems(self, spec: ServeSpec, card: ModelCard, gpus: int | None = None) -> list[Problem]:
+        if gpus == 0 and spec.device == "cuda":
+            return [Problem("device", _("This machine shows no NVIDIA GPU."))]
+        return []
+
+    def command(self, spec: ServeSpec, card: ModelCard, place: Place) -> list[str]:
+        return [sys.executable, "-m", "jobs.serving.engine", str(place.folder / PLAN_FILE)]
 
     def memory_bytes(self, card: ModelCard, context_tokens: int) -> dict[str, int]:
         return {
@@ -77,15 +88,5 @@ class TransformersEngine:
             "runtime": RUNTIME_BYTES,
         }
 
-
-def needs_consent(card: ModelCard) -> ModelError:
-    """Why a model with program code of its own does not start before a person allowed exactly that code."""
-    return ModelError(
-        "model_needs_code",
-        N_("'{model}' runs program code from its own folder, and nobody has allowed that: {files}."),
-        N_(
-            "Look at these files and allow them in the model's details on the Models page, or use another version of it."
-        ),
-        model=card.name,
-        files=", ".join(f"{file.name} ({size_text(file.size)})" for file in card.code_files),
-    )
+    def explain(self, lines: Sequence[str], code: int, *, model: str, times: int) -> PanelError:
+        return crashes.explain(lines, code, model=model, times=times)

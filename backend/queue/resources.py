@@ -75,7 +75,7 @@ def plan(
         need = row.resources
         leases: list[Lease] = []
         wait = _cpu(row, given, cpu_slots, holders, first_waiting, leases)
-        wait = wait or _gpu(row, given, gpus, holders, first_waiting, leases)
+        wait = wait or _gpu(row, given, gpus, holders, first_waiting, leases, set(result.starts))
         if not wait and need.get("ports"):
             wait = _ports(need["ports"], given, port_free, leases)
         if wait:
@@ -135,6 +135,7 @@ def _gpu(
     holders: dict[int, JobRow],
     first_waiting: dict[str, int],
     leases: list[Lease],
+    starting: set[int],
 ) -> dict[str, Any] | None:
     whole, share = row.resources.get("gpus", 0), row.resources.get("gpu_mib", 0)
     if not whole and not share:
@@ -163,8 +164,10 @@ def _gpu(
         return _wait("gpu_leased", gpu=busy.index, **_holder(users[busy.uuid][0][0], holders))
 
     def room(gpu: Card) -> int:
-        """Neither more than the card has left over its leases, nor more than is free on it now."""
-        return min(gpu.total_mib - sum(lease["amount"] for _, lease in users[gpu.uuid]), gpu.free_mib)
+        """Neither more than the card has left over its leases, nor more than is free on it now, less what jobs that start
+        in this very round have been promised: they have not taken it yet."""
+        promised = sum(lease["amount"] for job, lease in users[gpu.uuid] if job in starting)
+        return min(gpu.total_mib - sum(lease["amount"] for _, lease in users[gpu.uuid]), gpu.free_mib - promised)
 
     best = max(open_cards, key=room)
     if room(best) < share:

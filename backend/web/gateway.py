@@ -6,8 +6,9 @@ A request names its model; the gateway passes it to that model's server with the
 answer through as it comes. A client that goes away ends the work upstream. A pure ASGI app.
 
 Covered
-- Only these four: ``GET /v1/models`` (and one by name), ``POST`` of chat/completions, completions and embeddings;
-  every other path below ``/v1`` is answered here with 404, so none can reach a page.
+- Only these five: ``GET /v1/models`` (and one by name), ``POST`` of chat/completions, completions, embeddings, and of
+  simple, the endpoint of older course notes (see :mod:`backend.web.simple`); every other path below ``/v1`` is answered
+  here with 404, so none can reach a page.
 - Keys are asked for before anything else is looked at. The login cookie does not count, no CORS header is sent:
   a page of another site can do nothing here.
 - Cookies, the client's key and all other request headers stay here; the server's key never leaves towards the client.
@@ -26,15 +27,18 @@ import logging
 from typing import Any
 from urllib.parse import unquote
 
+from backend.connect import SIMPLE_PATH
 from backend.errors import PanelError, ServerError
-from backend.servers import Server, pick
+from backend.servers import Server
 from backend.web.asgi import Receive, Scope, Send
 from backend.web.keys import Keys
 from backend.web.openai_errors import send_error, send_json
 from backend.web.running import Running
+from backend.web.simple import PlainSend, chat_request
 from backend.web.upstream import Upstream
 
-ENDPOINTS = {"/v1/chat/completions": "chat", "/v1/completions": "completions", "/v1/embeddings": "embeddings"}
+CHAT = "/v1/chat/completions"
+ENDPOINTS = {CHAT: "chat", "/v1/completions": "completions", "/v1/embeddings": "embeddings"}
 """Path -> what a server must be capable of."""
 MAX_BODY = 32 * 1024 * 1024
 """Bytes: a long conversation with a few pictures in it, and far below what the panel can hold."""
@@ -66,6 +70,8 @@ class Gateway:
         self._saving: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == SIMPLE_PATH:
+            send = PlainSend(send)
         try:
             await self._answer(scope, receive, send)
         except ClientGoneError:
@@ -104,10 +110,10 @@ class Gateway:
         path, method = scope["path"], scope["method"]
         if path == "/v1/models" or path.startswith("/v1/models/"):
             wanted = "GET"
-        elif path in ENDPOINTS:
+        elif path in ENDPOINTS or path == SIMPLE_PATH:
             wanted = "POST"
         else:
-            known = ", ".join(["/v1/models", *ENDPOINTS])
+            known = ", ".join(["/v1/models", *ENDPOINTS, SIMPLE_PATH])
             await send_error(send, 404, f"There is nothing at this path. Known are: {known}.", code="unknown_url")
             return
         if method != wanted:
@@ -128,12 +134,12 @@ class Gateway:
         # A name may hold an escaped slash.
         raw = scope.get("raw_path") or path.encode("utf-8")
         name = unquote(raw.decode("latin-1").partition("/v1/models/")[2])
-        try:
-            server = pick(ready, name)
-        except ServerError:
+        # One that sleeps is still there.
+        found = max((s for s in ready if s.answers_to(name)), key=lambda s: s.since, default=None)
+        if found is None:
             await _no_such_model(send, name, ready)
             return
-        await send_json(send, 200, _model(server))
+        await send_json(send, 200, _model(found))
 
     async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(receive)
@@ -146,6 +152,13 @@ class Gateway:
         if isinstance(parse, str):
             await send_error(send, 400, parse, code="invalid_json")
             return
+        if isinstance(send, PlainSend):
+            send.asked = parse
+            parse = chat_request(parse, parse.get("model") or await self._only())
+            if isinstance(parse, str):
+                await send_error(send, 400, parse, code="invalid_value")
+                return
+            path, body = CHAT, json.dumps(parse).encode("ascii")
         name = parse.get("model")
         if not isinstance(name, str) or not name:
             text = f"Name the model in 'model'. Running now: {_names(await self._running.ready())}."
@@ -153,7 +166,10 @@ class Gateway:
             return
         try:
             server = await self._running.server(name)
-        except ServerError:
+        except ServerError as error:
+            if error.code == "model_asleep":
+                await send_error(send, 503, f"{error} Wake it on the Deploy page.", code=error.code)
+                return
             await _no_such_model(send, name, await self._running.ready())
             return
         needed = ENDPOINTS[path]
@@ -163,6 +179,11 @@ class Gateway:
             await send_error(send, 400, text, param="model", code="unsupported_endpoint")
             return
         await self._upstream.relay(server, path.removeprefix("/v1"), body, receive, send)
+
+    async def _only(self) -> str:
+        """The model that runs, where there is exactly one; else nothing."""
+        names = {server.model for server in await self._running.ready()}
+        return names.pop() if len(names) == 1 else ""
 
     async def _body(self, receive: Receive) -> bytes | None:
         """The whole body, or None where it is larger than allowed."""

@@ -1,4 +1,5 @@
-"""The model server: an OpenAI-shaped HTTP face (:mod:`app`) over the generation loops of transformers (:mod:`generation`).
+"""The model server: an OpenAI-shaped HTTP face (:mod:`app`) over the generation loops of transformers (:mod:`generation`);
+and what the job does with this engine, or LMDeploy's, as a process: :mod:`launch`, :mod:`child`, :mod:`probe`, :mod:`watch`.
 
 plan.py        what to serve, handed from the job to the engine's process
 engine.py      that process: load, listen, leave when asked or when the job is gone
@@ -12,6 +13,9 @@ replies.py     what it is answered
 cutting.py     stop strings
 api_errors.py  errors in OpenAI's shape
 app.py         routes, key, counters
+launch.py      from a spec to what is started, one way for each engine
+memory.py      whether the memory is enough
 child.py       the engine's process as the job sees it
+probe.py       its health and counters
 watch.py       health, restarts, idle shutdown
 """

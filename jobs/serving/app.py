@@ -3,8 +3,10 @@ and a client that goes away ends the computation of its answer, streamed or not.
 
     GET  /health                 no key; 503 where the engine cannot compute any more
     GET  /status                 counters for the job that watches this process
+    GET  /metrics                the same as Prometheus text
     GET  /v1/models[/NAME]
     POST /v1/chat/completions
+    POST /v1/chat/render         the same request as the text and the tokens that the model would read; nothing is computed
     POST /v1/completions
 """
 
@@ -20,6 +22,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
+from jobs.serving import metrics
 from jobs.serving.api_errors import ApiError, bad, bad_key, broken, unknown_model
 from jobs.serving.generation import Answer, Generator
 from jobs.serving.replies import DONE, Reply, event
@@ -61,6 +64,9 @@ class App:
         self._check_key(scope)
         if (method, path) == ("GET", "/status"):
             await _json(send, self.status())
+        elif (method, path) == ("GET", "/metrics"):
+            text = metrics.text(self.status(), together=self._plan.batching)
+            await _whole(send, text.encode(), metrics.CONTENT_TYPE)
         elif (method, path) == ("GET", "/v1/models"):
             await _json(send, {"object": "list", "data": [self._model()]})
         elif method == "GET" and path.startswith("/v1/models/"):
@@ -68,6 +74,8 @@ class App:
             await _json(send, self._model())
         elif (method, path) == ("POST", "/v1/chat/completions"):
             await self._counted(self._chat, receive, send)
+        elif (method, path) == ("POST", "/v1/chat/render"):
+            await self._render(await _body(receive), send)
         elif (method, path) == ("POST", "/v1/completions"):
             await self._counted(self._complete, receive, send)
         else:
@@ -123,28 +131,35 @@ class App:
         self._changed = now
         self._active += change
 
-    async def _chat(self, body: Any, receive: Receive, send: Send) -> None:
+    async def _render(self, body: Any, send: Send) -> None:
+        await _json(send, await self._generator.prompts.rendered(self._chat_request(body)))
+
+    def _chat_request(self, body: Any) -> ChatRequest:
         request = parse_chat(body)
         self._check_name(request.model)
         if not self._plan.chat:
             raise ApiError(400, "no_chat_template", f"'{self._plan.name}' has no chat template; use /v1/completions.")
+        return request
+
+    async def _chat(self, body: Any, receive: Receive, send: Send) -> None:
+        request = self._chat_request(body)
         limit = request.limit()
-        ids = await self._generator.chat_prompt(request)
+        prompt = await self._generator.prompts.chat(request)
         tools = bool(request.offered_tools())
-        answer = self._generator.start(ids, request, limit, chat=True, tools=tools)
+        answer = self._generator.start(prompt, request, limit, chat=True, tools=tools)
         await self._deliver(answer, request, receive, send)
 
     async def _complete(self, body: Any, receive: Receive, send: Send) -> None:
         request = parse_completion(body)
         self._check_name(request.model)
         limit = request.limit()
-        ids = await self._generator.text_prompt(request)
-        echo = self._generator.text(ids) if request.echo else ""
+        prompt = await self._generator.prompts.text(request)
+        echo = self._generator.prompts.decoded(prompt) if request.echo else ""
         if limit == 0:
-            reply = self._reply(request, len(ids))
+            reply = self._reply(request, len(prompt.ids))
             await _json(send, reply.whole(0, True, echo))
             return
-        answer = self._generator.start(ids, request, limit, chat=False)
+        answer = self._generator.start(prompt, request, limit, chat=False)
         await self._deliver(answer, request, receive, send, echo)
 
     def _reply(self, request: ChatRequest | CompletionRequest, prompt_tokens: int) -> Reply:
@@ -254,7 +269,10 @@ async def _body(receive: Receive) -> Any:
 
 
 async def _json(send: Send, data: dict[str, Any], status: int = 200) -> None:
-    body = json.dumps(data, ensure_ascii=False).encode("utf-8", "replace")
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await _whole(send, json.dumps(data, ensure_ascii=False).encode("utf-8", "replace"), b"application/json", status)
+
+
+async def _whole(send: Send, body: bytes, kind: bytes, status: int = 200) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -21,6 +21,7 @@ from jobs.serving.api_errors import ApiError, unsupported
 from jobs.serving.frames import Frames
 from jobs.serving.generation import Answer, Generator
 from jobs.serving.plan import Plan
+from jobs.serving.prompts import Prompt
 from jobs.serving.requests import Sampling
 
 BLOCK_TOKENS = 32
@@ -47,8 +48,8 @@ class _BatchAnswer(Answer):
 class BatchGenerator(Generator):
     """A :class:`Generator` whose answers share each forward pass. A seed cannot be kept apart here and is ignored."""
 
-    def __init__(self, plan: Plan, model: Any, tokenizer: Any) -> None:
-        super().__init__(plan, model, tokenizer)
+    def __init__(self, plan: Plan, model: Any, tokenizer: Any, processor: Any | None = None) -> None:
+        super().__init__(plan, model, tokenizer, processor)
         self._numbers = itertools.count()
         self._vocabulary = model.get_input_embeddings().num_embeddings
         base = copy.deepcopy(model.generation_config)
@@ -67,14 +68,17 @@ class BatchGenerator(Generator):
         )
         self._manager_cb.start()
 
-    def start(self, ids: list[int], sampling: Sampling, limit: int, *, chat: bool, tools: bool = False) -> Answer:
+    def start(self, prompt: Prompt, sampling: Sampling, limit: int, *, chat: bool, tools: bool = False) -> Answer:
         for name, neutral in NEUTRAL.items():
             if getattr(sampling, name) not in neutral:
                 raise unsupported(name, f"'{name}' cannot be used while several answers are computed at once.")
+        if prompt.inputs:
+            raise unsupported("messages", "Images cannot be used while several answers are computed at once.")
         if not self.healthy():
             raise ApiError(
                 503, "engine_failed", "The engine stopped computing and is being restarted.", kind="server_error"
             )
+        ids = prompt.ids
         limit = min(limit, self.plan.context_length - len(ids))
         config = self._config(sampling, limit)
         frames = Frames()

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping
 
-from backend.errors import PanelError, ServerError
-from backend.i18n import N_
 from backend.workspace import ROOT
-from jobs.serving.engine import EXIT_LOAD_FAILED
 
 TERM_S, INT_S = 0.8, 0.4
 """Seconds that a stop waits after SIGTERM and after SIGINT before the next step; together under two."""
@@ -69,62 +65,17 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
-    def cause(self, model: str, times: int) -> PanelError:
-        """Why it ended by itself, from its exit code and its last words. ``times``: how often now."""
-        code = self.process.wait()
+    def last_lines(self) -> list[str]:
+        """What it said last, once it has ended."""
         self._reader.join(1.0)
-        line = last_words(list(self._tail))
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        facts = {"model": model, "times": times, "how": how, "line": line}
-        if re.search(r"out of memory|OutOfMemory|MemoryError|can't allocate memory|Cannot allocate memory", line):
-            return ServerError(
-                "engine_out_of_memory",
-                N_("The memory was not enough to serve '{model}': {line}"),
-                N_("Stop other servers or jobs, choose a smaller or quantized model, or a shorter context length."),
-                **facts,
-            )
-        if "address already in use" in line.lower():
-            return ServerError(
-                "server_port_taken",
-                N_("Another program took the port of the server for '{model}': {line}"),
-                N_("Start the server again; it gets another port."),
-                **facts,
-            )
-        if code == EXIT_LOAD_FAILED:
-            return ServerError(
-                "engine_load_failed",
-                N_("The engine could not load '{model}': {line}"),
-                N_("The log shows where. The model may need a newer engine, or its files may not belong together."),
-                **facts,
-            )
-        if code == -signal.SIGKILL:
-            return ServerError(
-                "engine_killed",
-                N_("The engine that served '{model}' was killed from outside ({how}), {times} times."),
-                N_(
-                    "Often the machine ran out of memory, or somebody ended it. Look at the memory, then start it again."
-                ),
-                **facts,
-            )
-        return ServerError(
-            "engine_crashed",
-            N_("The engine that served '{model}' ended with {how}, {times} times. Its last words: {line}"),
-            N_(
-                "The log shows where. Start it again; if it ends the same way, the cause is in the model or the engine."
-            ),
-            **facts,
-        )
+        return list(self._tail)
 
 
-def last_words(lines: list[str]) -> str:
-    """The line that says most: the last that names an error, else the last that is not empty."""
-    said = [line.strip() for line in lines if line.strip()]
-    named = [line for line in said if re.match(r"(ERROR:?\s|[\w.]+(Error|Exception)\b|Fatal|Killed|terminate)", line)]
-    return (named or said or ["-"])[-1][:500]
+def environment(threads: int, device: str, extra: Mapping[str, str], *, ours: bool = True) -> dict[str, str]:
+    """Ours, made safe for an engine: no downloads, no hidden parallelism, no GPU where none was asked for.
 
-
-def environment(threads: int, device: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Ours, made safe for an engine: no downloads, no hidden parallelism, no GPU where none was asked for."""
+    ``ours``: it runs in our environment and imports our modules; else it must not see them.
+    """
     found = {
         **os.environ,
         "OMP_NUM_THREADS": str(max(1, threads)),
@@ -135,6 +86,9 @@ def environment(threads: int, device: str, extra: Mapping[str, str]) -> dict[str
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         **extra,
     }
+    if not ours:
+        for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+            found.pop(name, None)
     if device == "cpu":
         found["CUDA_VISIBLE_DEVICES"] = ""
     return found

@@ -13,9 +13,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from backend.engines.crashes import EXIT_LOAD_FAILED
 from jobs.serving.plan import KEY_VARIABLE, Plan
-
-EXIT_LOAD_FAILED = 3
 
 
 def main(plan_file: str) -> NoReturn:
@@ -39,14 +38,16 @@ def _server(plan: Plan, key: str):  # type: ignore[no-untyped-def]  # uvicorn is
     from jobs.serving.app import App
     from jobs.serving.generation import Generator
     from jobs.serving.loading import load
+    from jobs.serving.seeing import load_processor
 
     model, tokenizer = load(plan)
+    processor = load_processor(plan, tokenizer, model)
     if plan.batching:
         from jobs.serving.batching import BatchGenerator
 
-        generator: Generator = BatchGenerator(plan, model, tokenizer)
+        generator: Generator = BatchGenerator(plan, model, tokenizer, processor)
     else:
-        generator = Generator(plan, model, tokenizer)
+        generator = Generator(plan, model, tokenizer, processor)
     config = uvicorn.Config(
         App(generator, key),
         host=plan.host,

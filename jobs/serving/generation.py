@@ -1,4 +1,4 @@
-"""From a request to tokens, and from tokens to pieces of an answer, with the generation loop and the streamers of
+"""From a prompt to pieces of an answer, with the generation loop and the streamers of
 ``transformers serve`` (transformers 5.17, ``transformers.cli.serving``).
 
 One answer is computed at a time, on one thread, in the order of asking; :mod:`batching` computes several at once.
@@ -6,15 +6,12 @@ One answer is computed at a time, on one thread, in the order of asking; :mod:`b
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.cli.serving.utils import (
     DirectStreamer,
@@ -24,11 +21,11 @@ from transformers.cli.serving.utils import (
     get_response_template,
 )
 
-from jobs.serving.api_errors import ApiError, bad, too_long
 from jobs.serving.frames import Frames
 from jobs.serving.parsing import ForgivingParser
 from jobs.serving.plan import Plan
-from jobs.serving.requests import ChatRequest, CompletionRequest, Sampling
+from jobs.serving.prompts import Prompt, Prompts
+from jobs.serving.requests import Sampling
 
 NO_TOKEN = -1
 
@@ -59,69 +56,24 @@ class Answer:
 class Generator:
     """The loaded model as the HTTP face uses it."""
 
-    def __init__(self, plan: Plan, model: Any, tokenizer: Any) -> None:
+    def __init__(self, plan: Plan, model: Any, tokenizer: Any, processor: Any | None = None) -> None:
         self.plan = plan
         self.model = model
         self.tokenizer = tokenizer
+        self.prompts = Prompts(plan, tokenizer, model.get_input_embeddings().num_embeddings, processor)
         self._template = get_response_template(tokenizer, model)
         self._thread = InferenceThread()
-        # A fast tokenizer must not be used by two threads at once ("Already borrowed").
-        self._tokenizing = ThreadPoolExecutor(1, "tokenize")
         self._live: set[Answer] = set()
         self._tokens = 0
 
-    async def chat_prompt(self, request: ChatRequest) -> list[int]:
-        """The conversation through the model's chat template.
-
-        Raises:
-            ApiError: 400: the template refuses it, or it is too long.
-        """
-        tools = request.offered_tools()
-        if tools and not self.plan.tools:
-            raise ApiError(400, "tools_unsupported", f"'{self.plan.name}' cannot call tools.", param="tools")
-        extra = request.chat_template_kwargs or {}
-
-        def render() -> list[int]:
-            encoded = self.tokenizer.apply_chat_template(
-                request.conversation(), tools=tools or None, add_generation_prompt=True, return_dict=True, **extra
-            )
-            return list(encoded["input_ids"])
-
-        try:
-            ids = await self._in_thread(render)
-        except (TemplateError, TypeError, KeyError, ValueError) as error:
-            raise bad(
-                f"The chat template of '{self.plan.name}' refuses this conversation: {error}", param="messages"
-            ) from error
-        return self._fitting(ids)
-
-    async def text_prompt(self, request: CompletionRequest) -> list[int]:
-        """The prompt as tokens, with what the tokenizer puts in front.
-
-        Raises:
-            ApiError: 400: too long, empty, or tokens that the model does not have.
-        """
-        prompt = request.single_prompt()
-        if isinstance(prompt, str):
-            ids = await self._in_thread(lambda: list(self.tokenizer(prompt)["input_ids"]))
-        else:
-            ids = prompt
-        if not ids:
-            raise bad("The prompt is empty.", param="prompt")
-        highest = self.model.get_input_embeddings().num_embeddings
-        if any(not 0 <= i < highest for i in ids):
-            raise bad(f"The prompt has tokens outside 0 to {highest - 1}.", param="prompt")
-        return self._fitting(ids)
-
-    def text(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
-
-    def start(self, ids: list[int], sampling: Sampling, limit: int, *, chat: bool, tools: bool = False) -> Answer:
-        """Compute the answer to ``ids``: at most ``limit`` tokens, fewer where the context ends before. Call it in the
+    def start(self, prompt: Prompt, sampling: Sampling, limit: int, *, chat: bool, tools: bool = False) -> Answer:
+        """Compute the answer to ``prompt``: at most ``limit`` tokens, fewer where the context ends before. Call it in the
         event loop."""
+        ids = prompt.ids
         limit = min(limit, self.plan.context_length - len(ids))
         config = self._config(sampling, limit)
         inputs: dict[str, Any] = {"input_ids": torch.tensor([ids], device=self.model.device)}
+        inputs |= {name: self._placed(value) for name, value in prompt.inputs.items()}
         inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         if sampling.frequency_penalty or sampling.presence_penalty:
             penalty = _CountPenalty(len(ids), sampling.frequency_penalty or 0, sampling.presence_penalty or 0)
@@ -133,6 +85,12 @@ class Generator:
         answer = self._enter(Answer(frames, streamer, len(ids), limit))
         self._thread.submit(self._write, answer, sampling.seed, {**inputs, "generation_config": config})
         return answer
+
+    def _placed(self, value: Any) -> Any:
+        """A processor's output where the model is, in the model's own number format."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        return value.to(self.model.device, self.model.dtype if value.is_floating_point() else None)
 
     def _write(self, answer: Answer, seed: int | None, arguments: dict[str, Any]) -> None:
         """In the thread that computes."""
@@ -172,14 +130,6 @@ class Generator:
     def healthy(self) -> bool:
         """Whether the thread that computes is still there."""
         return True
-
-    async def _in_thread(self, render: Any) -> list[int]:
-        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, render)
-
-    def _fitting(self, ids: list[int]) -> list[int]:
-        if len(ids) >= self.plan.context_length:
-            raise too_long(self.plan.context_length, len(ids))
-        return ids
 
     def _parser(self, ids: list[int], chat: bool, tools: bool) -> ForgivingParser | None:
         if not chat or self._template is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from backend import catalog
@@ -40,8 +41,25 @@ def load(plan: Plan) -> tuple[Any, Any]:
     if plan.device != "cpu":
         model = model.to(plan.device)
     model = model.eval()
+    give_template(plan.model, tokenizer, model)
     torch.set_num_threads(plan.threads or choose_threads(model, (os.cpu_count() or 1) // 2))
     return model, tokenizer
+
+
+def give_template(folder: str, tokenizer: Any, model: Any) -> None:
+    """A tokenizer without a chat template gets the one that a person chose, and the tokens that end its answers."""
+    chosen = catalog.chosen_template(open_workspace(), Path(folder))
+    if chosen is None or tokenizer.chat_template:
+        return
+    tokenizer.chat_template = chosen.template
+    known = model.generation_config.eos_token_id
+    ends = [token for token in (known if isinstance(known, list) else [known]) if token is not None]
+    for text in chosen.ends:
+        token = tokenizer.convert_tokens_to_ids(text)
+        if token is not None and token != tokenizer.unk_token_id and token not in ends:
+            ends.append(token)
+    model.generation_config.eos_token_id = ends or None
+    print(f"chat template {chosen.label}, chosen here; answers end at {ends}", flush=True)  # noqa: T201 - the job's log
 
 
 def may_run_code(folder: str) -> bool:

@@ -53,10 +53,19 @@ def check(engine: Engine, card: ModelCard, plan: Plan) -> None:
     parts = engine.memory_bytes(card, tokens)
     widening = BYTES.get(plan.dtype, 0) / BYTES[card.dtype] if plan.dtype in BYTES and card.dtype in BYTES else 1
     needed = parts["weights"] * max(1.0, widening) + parts["kv_cache"] * max(1.0, widening) + parts["runtime"]
-    free = _free_gpu_bytes() if plan.device == "cuda" else free_bytes()
+    on_gpu = plan.device == "cuda"
+    compare(card, needed, free_gpu_bytes() if on_gpu else free_bytes(), on_gpu=on_gpu)
+
+
+def compare(card: ModelCard, needed: float, free: int | None, *, on_gpu: bool) -> None:
+    """``needed`` and ``free`` are bytes; None: nobody can tell, then the engine's own error has to do.
+
+    Raises:
+        ServerError: as :func:`check`.
+    """
     if free is not None and needed > free:
         raise ServerError(
-            "not_enough_gpu_memory" if plan.device == "cuda" else "not_enough_memory",
+            "not_enough_gpu_memory" if on_gpu else "not_enough_memory",
             N_("'{model}' needs about {needed:.1f} GiB of memory and {free:.1f} GiB are free."),
             N_("Stop other servers or jobs, choose a smaller or quantized model, or a shorter context length."),
             model=card.name,
@@ -75,8 +84,8 @@ def free_bytes() -> int:
         return free  # no cgroup, or "max"
 
 
-def _free_gpu_bytes() -> int | None:
-    """Of the leased card, by hand of the roomiest; None where NVML tells nothing: then the engine's own error has to do."""
+def free_gpu_bytes(count: int = 1) -> int | None:
+    """On the fullest of the ``count`` roomiest cards of those leased; None where NVML tells nothing."""
     leased = [uuid for uuid in os.environ.get("TUNEDECK_JOB_GPUS", "").split(",") if uuid]
-    found = [card for card in cards() if not leased or card.uuid in leased]
-    return max(g.free_mib for g in found) << 20 if found else None
+    free = sorted((card.free_mib for card in cards() if not leased or card.uuid in leased), reverse=True)
+    return free[min(count, len(free)) - 1] << 20 if free else None

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.engines.transformers import PLAN_FILE
 from backend.workspace import read_json, write_json
 
 KEY_VARIABLE = "TUNEDECK_SERVER_KEY"
-FILE = "serving.json"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Plan:
     chat: bool
 
     def write(self, job_dir: Path) -> Path:
-        path = job_dir / FILE
+        path = job_dir / PLAN_FILE
         write_json(path, asdict(self))
         return path
 

@@ -8,16 +8,20 @@ import threading
 import time
 from typing import Any
 
+from backend import serving_load
+
 WARMUP_S = 300.0
 ANSWER_S = 4.0
 EVERY_S = 1.0
+NOT_COUNTS = ("active", "computing", "idle_s")
 
 
 class Probe(threading.Thread):
     """Watches one engine until :meth:`leave`. Ready means: /health answers, and a real completion of one token came back.
 
     ready_at, answered_at: ``time.monotonic()`` of readiness and of the last answer; 0.0 before. status: its newest
-    counters, less what readiness itself cost. failed: the engine answers, but says that it cannot compute any more.
+    counters (``requests``, ``tokens``, ``active``, ``idle_s`` …), less what readiness itself cost. failed: the engine
+    answers, but says that it cannot compute any more. asleep: it has given its memory back until it is woken.
     """
 
     def __init__(self, port: int, key: str, model: str) -> None:
@@ -29,6 +33,7 @@ class Probe(threading.Thread):
         self.answered_at = 0.0
         self.status: dict[str, float] = {}
         self.failed = False
+        self.asleep = False
 
     def leave(self) -> None:
         """End the thread; a question on its way is not waited for."""
@@ -51,23 +56,51 @@ class Probe(threading.Thread):
             code, _ = self._ask("POST", "/v1/completions", WARMUP_S, body)
             if code != 200:
                 return
-            _, self._base = self._ask("GET", "/status", ANSWER_S)
-        code, counters = self._ask("GET", "/status", ANSWER_S)
-        if code == 200:
-            self.status = {
-                k: v - self._base.get(k, 0) if k not in ("active", "computing", "idle_s") else v
-                for k, v in counters.items()
-            }
+            self._base = self._counters() or {}
+        counters = self._counters()
+        if counters is not None:
+            self.status = {k: v if k in NOT_COUNTS else v - self._base.get(k, 0) for k, v in counters.items()}
             self.answered_at = time.monotonic()
             self.ready_at = self.ready_at or self.answered_at
 
-    def _ask(self, method: str, path: str, timeout: float, body: Any = None) -> tuple[int, dict[str, float]]:
+    def _counters(self) -> dict[str, float] | None:
+        """Our own engine's, which are already named as we name them; None where it does not tell them."""
+        code, text = self._ask("GET", "/status", ANSWER_S)
+        data = json.loads(text) if code == 200 else None
+        return data if isinstance(data, dict) else None
+
+    def _ask(self, method: str, path: str, timeout: float, body: Any = None) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
-            payload = None if body is None else json.dumps(body)
-            connection.request(method, path, payload, {"Authorization": f"Bearer {self._key}"})
+            headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            data = json.loads(answer.read())
-            return answer.status, data if isinstance(data, dict) else {}
+            return answer.status, answer.read().decode("utf-8", "replace")
         finally:
             connection.close()
+
+
+class MetricsProbe(Probe):
+    """Watches an LMDeploy: it tells its counters as Prometheus text, has no word for idleness, and can sleep."""
+
+    def __init__(self, port: int, key: str, model: str) -> None:
+        super().__init__(port, key, model)
+        self._moved_at = time.monotonic()
+        self._last: dict[str, float] = {}
+
+    def _counters(self) -> dict[str, float] | None:
+        code, text = self._ask("GET", "/metrics", ANSWER_S)
+        if code != 200:
+            return None
+        values = serving_load.reading(serving_load.parse(text))
+        active = values.get("running", 0.0) + values.get("waiting", 0.0)
+        counts = {name: values.get(name, 0.0) for name in ("requests", "tokens")}
+        if active or counts != self._last:
+            self._moved_at = time.monotonic()
+        self._last = counts
+        code, text = self._ask("GET", "/is_sleeping", ANSWER_S)
+        self.asleep = code == 200 and bool(json.loads(text).get("is_sleeping"))
+        return {**counts, "active": active, "idle_s": time.monotonic() - self._moved_at}
+
+
+PROBES: dict[str, type[Probe]] = {"transformers": Probe, "lmdeploy": MetricsProbe}

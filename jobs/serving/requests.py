@@ -113,7 +113,10 @@ class ChatRequest(_Common):
 
     def conversation(self) -> list[dict[str, Any]]:
         """The messages as chat templates take them: text only, arguments as objects."""
-        return [_plain(i, message) for i, message in enumerate(self.messages)]
+        return [
+            {**plain_message(i, message), "content": _text(i, message.content)}
+            for i, message in enumerate(self.messages)
+        ]
 
 
 class CompletionRequest(_Common):
@@ -190,9 +193,10 @@ def _validated(cls: type[R], body: Any) -> R:
         raise bad(message, param=path, code="missing_required_parameter" if missing else "invalid_value") from error
 
 
-def _plain(index: int, message: Message) -> dict[str, Any]:
+def plain_message(index: int, message: Message) -> dict[str, Any]:
+    """A message as templates take it, its content left out."""
     role = {"developer": "system", "function": "tool"}.get(message.role, message.role)
-    plain: dict[str, Any] = {"role": role, "content": _text(index, message.content)}
+    plain: dict[str, Any] = {"role": role}
     if message.name:
         plain["name"] = message.name
     if message.tool_call_id:
@@ -214,7 +218,7 @@ def _text(index: int, content: str | list[dict[str, Any]] | None) -> str:
             raise ApiError(
                 400,
                 "unsupported_content",
-                f"messages.{index}: this model takes text only, not '{part.get('type')}'.",
+                f"messages.{index}: this model takes text only, not '{part.get('type')}'; it cannot see.",
                 param=f"messages.{index}.content",
             )
         texts.append(part["text"])

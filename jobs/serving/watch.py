@@ -14,13 +14,14 @@ from typing import Any
 
 import psutil
 
+from backend.engines import Engine
+from backend.engines.crashes import PERMANENT
 from backend.errors import PanelError, ServerError
 from backend.i18n import N_
 from backend.servers import Server, publish, withdraw
 from jobs.harness import Job
 from jobs.serving.child import Child
-from jobs.serving.engine import EXIT_LOAD_FAILED
-from jobs.serving.probe import Probe
+from jobs.serving.probe import PROBES, Probe
 
 TICK_S = 0.1
 REPORT_S, QUIET_REPORT_S = 4.0, 60.0
@@ -33,8 +34,10 @@ BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 class Watch:
     """Keeps ``server`` answering until it is told to stop, idles out, or must give up."""
 
-    def __init__(self, job: Job, server: Server, start: Callable[[], Child], idle_s: float, max_restarts: int) -> None:
-        self._job, self._server, self._start = job, server, start
+    def __init__(
+        self, job: Job, server: Server, engine: Engine, start: Callable[[], Child], idle_s: float, max_restarts: int
+    ) -> None:
+        self._job, self._server, self._engine, self._start = job, server, engine, start
         self._idle_s, self._max_restarts = idle_s, max_restarts
         self._ends: list[float] = []
         self._totals = {"requests": 0.0, "tokens": 0.0}
@@ -49,7 +52,7 @@ class Watch:
             while True:
                 self._job.phase("load")
                 child = self._start()
-                probe = Probe(self._port(), self._server.key, self._server.model)
+                probe = PROBES[self._engine.name](self._port(), self._server.key, self._server.model)
                 probe.start()
                 try:
                     ended = self._watch(child, probe)
@@ -60,7 +63,7 @@ class Watch:
                         self._totals[name] += probe.status.get(name, 0)
                 if ended in ("person", "idle"):
                     return {"stopped": ended, **{k: int(v) for k, v in self._totals.items()}}
-                self._after_crash(child, ended)
+                self._after_crash(child, ended, was_ready=bool(probe.ready_at))
         finally:
             withdraw(self._job.dir)
 
@@ -82,6 +85,8 @@ class Watch:
                     state = self._enter("ready", f"ready after {now - began:.1f} s: {self._server.base_url}")
             elif state == "ready":
                 report.serving(probe.status)
+                if probe.asleep != self._server.asleep:
+                    self._sleep(probe.asleep)
                 if probe.failed:
                     return "hung"
                 if now - probe.answered_at > HUNG_S:
@@ -103,8 +108,13 @@ class Watch:
         publish(self._job.dir, self._server)
         return state
 
-    def _after_crash(self, child: Child, ended: str) -> None:
-        """Wait before the next start, or give up.
+    def _sleep(self, asleep: bool) -> None:
+        self._job.log("sleeps: its GPU memory is free for others" if asleep else "awake again")
+        self._server = replace(self._server, asleep=asleep)
+        publish(self._job.dir, self._server)
+
+    def _after_crash(self, child: Child, ended: str, *, was_ready: bool) -> None:
+        """Wait before the next start, or give up. ``was_ready``: it answered once since it was started.
 
         Raises:
             ServerError: see :meth:`run`.
@@ -112,13 +122,13 @@ class Watch:
         now = time.monotonic()
         self._ends = [t for t in self._ends if now - t < WINDOW_S] + [now]
         times = len(self._ends)
-        cause = self._hung(times) if ended == "hung" else child.cause(self._server.model, times)
+        cause = self._hung(times) if ended == "hung" else self._cause(child, times)
         self._job.log(f"{cause}")
         # What cannot load now will not load in a second either.
-        if times > self._max_restarts or child.returncode == EXIT_LOAD_FAILED:
+        if times > self._max_restarts or (not was_ready and cause.code in PERMANENT):
             raise cause
         if self._server.since:
-            self._server = replace(self._server, ready=False)
+            self._server = replace(self._server, ready=False, asleep=False)
             publish(self._job.dir, self._server)
         wait = BACKOFF_S[min(times, len(BACKOFF_S)) - 1]
         self._job.phase("restart")
@@ -126,6 +136,11 @@ class Watch:
         until = time.monotonic() + wait
         while time.monotonic() < until and not self._job.stop_requested:
             time.sleep(TICK_S)
+
+    def _cause(self, child: Child, times: int) -> PanelError:
+        code = child.returncode
+        assert code is not None
+        return self._engine.explain(child.last_lines(), code, model=self._server.model, times=times)
 
     def _hung(self, times: int) -> PanelError:
         return ServerError(

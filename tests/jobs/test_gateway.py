@@ -414,6 +414,29 @@ def test_a_server_that_is_not_ready_is_not_asked(client: openai.OpenAI, home: Wo
     store.close()
 
 
+def test_a_server_that_sleeps_is_listed_and_says_how_to_wake_it(client: openai.OpenAI, home: Workspace) -> None:
+    store = open_store(home)
+    with stub("sleepy") as sleepy, served(store, sleepy.server) as server:
+        assert client.chat.completions.create(model="sleepy", messages=say("x")).choices
+        publish(store.job_dir(server.job_id), replace(server, sleeps=True, asleep=True))
+
+        def refused() -> openai.InternalServerError | None:
+            try:
+                client.chat.completions.create(model="sleepy", messages=say("x"))
+            except openai.InternalServerError as error:
+                return error
+            return None
+
+        error = until(refused, 10, "the server is known to sleep")
+        assert error is not None
+        assert (error.status_code, error.code) == (503, "model_asleep")
+        assert "'sleepy' sleeps. Wake it on the Deploy page." in str(error)
+        assert client.models.retrieve("sleepy").id == "sleepy"
+        publish(store.job_dir(server.job_id), replace(server, sleeps=True))
+        until(lambda: refused() is None, 10, "it is known to be awake")
+    store.close()
+
+
 def test_a_server_that_moved_is_asked_where_it_is_now(panel: Panel, key: str, home: Workspace) -> None:
     store = open_store(home)
     body = b'{"model": "mover"}'

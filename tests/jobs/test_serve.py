@@ -83,7 +83,8 @@ def test_the_key_is_in_no_log_plan_command_line_or_event(job: ServeJob, server: 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer wrong", "Basic {key}", "{key}", "Bearer {key}x"])
 def test_without_the_key_nothing_is_answered(server: Server, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header.format(key=server.key)}
-    for method, path in (("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("GET", "/status"), ("GET", "/nope")):
+    closed = [("GET", p) for p in ("/v1/models", "/status", "/metrics", "/nope")] + [("POST", "/v1/chat/completions")]
+    for method, path in closed:
         answer = httpx.request(method, server.base_url.removesuffix("/v1") + path, headers=headers, trust_env=False)
         assert error_of(answer, 401)["code"] == "invalid_api_key"
 

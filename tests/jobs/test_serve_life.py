@@ -106,7 +106,7 @@ def test_a_model_that_the_engine_cannot_load_fails_once_with_its_last_words(serv
         json.dumps({**config, "architectures": ["YetiForCausalLM"], "model_type": "yeti"})
     )
     error = failure(serve(model=str(folder)))
-    assert error.code == "engine_load_failed"
+    assert error.code == "engine_architecture_unknown"
     assert "yeti" in str(error)
 
 
