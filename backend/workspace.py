@@ -4,9 +4,13 @@
     ├── settings.json          what was changed on the Settings page
     ├── state.db               jobs and leases (SQLite, WAL); can be rebuilt from jobs/
     ├── chat.db                conversations (SQLite, WAL)
+    ├── compare.db             comparisons, the conversations behind their columns, and votes (SQLite, WAL)
     ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job
     ├── models/                what jobs made, and one small JSON per model in the catalogue
+    ├── attachments/           pictures and texts that were sent with messages, named by their content
     ├── downloads/             models from a hub, a folder each; .NAME.partial is one that is not whole yet
+    ├── datasets/collected/    rows sent from the chat, one JSON Lines file a collection
+    ├── environments/          lmdeploy/: the environments of engines that need one of their own
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher
     └── secrets/               mode 0700: token, API keys; every file 0600
@@ -53,6 +57,10 @@ class Workspace:
         return self.root / "chat.db"
 
     @property
+    def compare_db(self) -> Path:
+        return self.root / "compare.db"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 
@@ -61,9 +69,24 @@ class Workspace:
         return self.root / "models"
 
     @property
+    def attachments(self) -> Path:
+        """Files that were sent with messages, named by their content; made by the first one."""
+        return self.root / "attachments"
+
+    @property
     def downloads(self) -> Path:
         """Models that were fetched from a hub, a folder each; made by the first download."""
         return self.root / "downloads"
+
+    @property
+    def collected(self) -> Path:
+        """Rows that were collected while chatting; made by the first one."""
+        return self.root / "datasets" / "collected"
+
+    @property
+    def environments(self) -> Path:
+        """Engines that need an environment of their own, a folder each."""
+        return self.root / "environments"
 
     @property
     def logs(self) -> Path:

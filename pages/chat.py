@@ -5,7 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import N_, _
-from ui import chat_history, chat_messages, chat_model, chat_state, errors
+from ui import (
+    chat_attach,
+    chat_compare,
+    chat_history,
+    chat_keys,
+    chat_messages,
+    chat_model,
+    chat_prompts,
+    chat_sent,
+    chat_state,
+    chat_window,
+    errors,
+)
 
 SUGGESTIONS = (
     N_("Hello, who are you?"),
@@ -18,19 +30,34 @@ READING_PX = 760
 WIDE = "@media (max-width: 1099px) { .st-key-chat_beside { display: none; } }"
 NARROW = "@media (min-width: 1100px) { .st-key-chat_popover { display: none; } }"
 LEFT = "[class*='st-key-chat_list'] button * { justify-content: flex-start; text-align: start; width: 100%; }"
+# On a phone the menu under an answer is enough.
+SPARE = "@media (max-width: 640px) { [class*='st-key-chat_keep_'] { display: none; } }"
 # Right-to-left text starts at its own side.
 DIRECTION = ".st-key-chat_log [data-testid='stChatMessageContent'] { unicode-bidi: plaintext; }"
 
+head = st.container()
+if chat_compare.chosen():
+    chat_compare.draw(head)
+    st.stop()
+
 conversation = chat_state.open_conversation()
 here = conversation.id if conversation else ""
-st.html(f"<style>{WIDE}{NARROW}{LEFT}{DIRECTION}</style>")
+st.html(f"<style>{WIDE}{NARROW}{SPARE}{LEFT}{DIRECTION}</style>")
+chat_keys.listen()
 
-with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+with head, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
     st.title(_("Chat"), anchor=False, width="content")
     with st.container(horizontal=True, width="content", gap="small"):
         with st.container(key="chat_popover", width="content"), st.popover(_("History"), icon=":material/history:"):
             chat_history.listing(here, where="popover")
-        st.button(_("New conversation"), key="chat_new", icon=":material/add:", on_click=chat_state.new)
+        st.button(
+            _("New conversation"),
+            key="chat_new",
+            icon=":material/add:",
+            shortcut=chat_keys.NEW,
+            help=_(chat_keys.HELP),
+            on_click=chat_state.new,
+        )
 
 notice = chat_state.conversations().notice()
 if notice is not None:
@@ -45,13 +72,14 @@ with beside, st.container(key="chat_beside"):
     st.subheader(_("History"), anchor=False)
     chat_history.listing(here, where="beside")
 
-messages = chat_state.conversations().messages(here, limit=chat_state.shown()) if here else []
-running = bool(messages) and messages[-1].running
+part = chat_window.window(here)
+messages, running = part.messages, part.running
 
 with talk, st.container(width=READING_PX):
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         up = chat_model.pick()
         chat_model.settings()
+        chat_prompts.library()
     if conversation:
         chat_history.head(conversation)
 
@@ -59,19 +87,30 @@ st.chat_input(
     _("Write a message"),
     key=chat_state.PROMPT,
     on_submit=chat_state.send,
+    accept_file="multiple",
+    file_type=chat_attach.TYPES,
+    max_upload_size=chat_attach.MAX_MIB,
     submit_mode="disable",
     disabled=running or not st.session_state[chat_state.MODEL],
 )
 
 with talk, st.container(width=READING_PX, key="chat_log"):
     nothing = st.empty()
-    if conversation and chat_state.conversations().count(here) > len(messages):
-        st.button(
-            _("Show earlier messages"), key="chat_older", icon=":material/expand_less:", on_click=chat_state.older
-        )
-    for message in messages[:-1] if running else messages:
-        chat_messages.draw(message, last=message is messages[-1])
-    if running:
+    following = running and not part.newer
+    if part.older:
+        chat_window.older()
+    versions = chat_state.versions(messages)
+    for message in messages[:-1] if following else messages:
+        last = message is messages[-1] and not part.newer
+        with chat_window.marked(message.id == part.found):
+            chat_messages.draw(message, last=last, busy=running, versions=versions.get(message.id, ()))
+    chat_attach.blind_note(messages, st.session_state[chat_state.MODEL])
+    chat_sent.dialog()
+    if messages:
+        chat_state.drawn_to(messages[-1].id)
+    if part.newer:
+        chat_window.newer()
+    if following:
         nothing.empty()  # now, not when the answer has ended
         chat_messages.follow(messages[-1])
     elif not messages and st.session_state[chat_state.MODEL]:

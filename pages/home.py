@@ -10,7 +10,7 @@ from backend import catalog
 from backend.i18n import _
 from backend.queue import rebuild
 from backend.queue.rows import LIVE, JobRow
-from ui import context, errors, job_card, machine_view, pace, serving, words
+from ui import connect, context, errors, job_card, machine_view, pace, serving, words
 
 STARTER = "starter"
 SHOWN = 6
@@ -52,7 +52,8 @@ with left, st.container(border=True, height="stretch", key="next_step"):
             icon=":material/forum:",
         ):
             serving.start_and_talk(talking)
-        st.caption(_("Programs can use it too: the Models page shows the address and a code example."))
+        st.caption(_("Programs can use it too, through the same port as this page."))
+        connect.link(talking, _("Connect a program"))
     elif starter.problem is None:
         st.subheader(_("A small model is ready"), anchor=False)
         st.markdown(

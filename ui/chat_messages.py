@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,7 +14,19 @@ from backend.chat.records import Message
 from backend.errors import NotFoundError
 from backend.i18n import _, ngettext
 from backend.queue.rows import JobRow
-from ui import chat_state, chat_text, context, errors, wait_words, words
+from ui import (
+    chat_attach,
+    chat_branches,
+    chat_collect,
+    chat_keys,
+    chat_sent,
+    chat_state,
+    chat_text,
+    context,
+    errors,
+    wait_words,
+    words,
+)
 
 LONG_PROMPT = 1_500
 """Characters of a prompt that are drawn; the rest is a click away."""
@@ -21,21 +34,33 @@ FRAME_S = 0.06
 LOOK_S = 0.25
 
 
-def draw(message: Message, *, last: bool = False) -> None:
-    """One message that has its end. ``last`` offers another answer."""
+def draw(message: Message, *, last: bool = False, busy: bool = False, versions: Sequence[int] = ()) -> None:
+    """One message that has its end.
+
+    Args:
+        last: it is the newest; another answer is offered.
+        busy: an answer is being written further down, so nothing can be asked now.
+        versions: ids of all messages in its place, oldest first.
+    """
     if message.state == "failed" and not message.content:
         _failure(message, last)
+        chat_branches.switch(message, versions, busy)
         return
     with st.chat_message(message.role, avatar=_AVATARS[message.role]):
         if message.role == "user":
-            _prompt(message)
+            if chat_state.editing() == message.id and not busy:
+                chat_branches.editor(message)
+            else:
+                _prompt(message, busy)
+                chat_branches.switch(message, versions, busy)
             return
         if message.content:
             st.markdown(chat_text.safe(message.content))
         elif message.state == "done":
             st.caption(_("The model answered nothing."))
         _remarks(message)
-        _figures(message, last)
+        _under(message, last, busy, versions)
+        chat_collect.panel(message)
     if message.state == "failed":
         _failure(message, last)
 
@@ -48,6 +73,7 @@ def follow(message: Message) -> None:
             _("Stop"),
             key=f"chat_stop_{message.id}",
             icon=":material/stop_circle:",
+            shortcut=chat_keys.STOP,
             on_click=chat_state.stop,
             args=(message.id,),
         )
@@ -128,14 +154,26 @@ def _waiting(live: Live, model: str, passed: str) -> None:
     st.caption(_("Your answer begins by itself as soon as the model is ready. You may close this page meanwhile."))
 
 
-def _prompt(message: Message) -> None:
+def _prompt(message: Message, busy: bool) -> None:
     text = message.content
-    if len(text) <= LONG_PROMPT:
-        st.text(text)
-        return
-    st.text(text[:LONG_PROMPT] + " …")
-    with st.popover(_("Whole message ({count} characters)").format(count=f"{len(text):,}")):
-        st.code(text, language=None, wrap_lines=True, height=400)
+    chat_attach.shown(message)
+    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
+        with st.container():
+            st.text(text if len(text) <= LONG_PROMPT else text[:LONG_PROMPT] + " …")
+        st.button(
+            _("Edit"),
+            key=f"chat_edit_{message.id}",
+            type="tertiary",
+            icon=":material/edit:",
+            help=_("Change this message and send it again. What was said before is kept as another branch."),
+            disabled=busy,
+            on_click=chat_state.edit,
+            args=(message.id,),
+        )
+    if len(text) > LONG_PROMPT:
+        with st.popover(_("Whole message ({count} characters)").format(count=f"{len(text):,}")):
+            st.code(text, language=None, wrap_lines=True, height=400)
+    chat_sent.blanks(message)
 
 
 def _remarks(message: Message) -> None:
@@ -160,27 +198,65 @@ def _remarks(message: Message) -> None:
         st.caption(":material/history_toggle_off: " + text)
 
 
-def _figures(message: Message, last: bool) -> None:
+def _under(message: Message, last: bool, busy: bool, versions: Sequence[int]) -> None:
+    """The figures of an answer, and what can be done with it: often used things as buttons, the rest in one menu."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         line = figures(message)
         if line:
             st.caption(line, width="content")
+        chat_branches.switch(message, versions, busy)
         if last and message.state != "failed":
             st.button(
                 _("Regenerate"),
                 key=f"chat_again_{message.id}",
                 type="tertiary",
                 icon=":material/refresh:",
-                help=_("Ask for another answer to the same message. This one is kept aside."),
+                help=_("Ask for another answer to the same message. This one is kept as another branch."),
                 on_click=chat_state.again,
+                args=(message.id,),
             )
-        earlier = chat_state.conversations().earlier_answers(message) if last else []
-        if any(m.content for m in earlier):
-            with st.popover(_("Earlier answers"), type="tertiary", icon=":material/history:"):
-                for answer in earlier:
-                    if answer.content:
-                        st.markdown(chat_text.safe(answer.content))
-                        st.caption(figures(answer))
+        if last and message.content:
+            st.button(
+                _("Send to dataset"),
+                key=f"chat_keep_{message.id}",
+                type="tertiary",
+                icon=":material/dataset:",
+                help=_("Keep this answer, corrected where it has to be, as a row that a model can be taught with."),
+                on_click=chat_collect.begin,
+                args=(message,),
+            )
+        actions = _more(message, last, busy)
+        if actions:
+            key = f"chat_more_{message.id}"
+            st.menu_button(
+                _("More"),
+                list(actions),
+                key=key,
+                type="tertiary",
+                icon=":material/more_horiz:",
+                format_func=lambda name: actions[name][0],
+                on_click=_chosen,
+                args=(key, actions),
+            )
+
+
+_Actions = dict[str, tuple[str, Callable[[], None]]]
+
+
+def _more(message: Message, last: bool, busy: bool) -> _Actions:
+    """What stands in the menu under an answer: a name for each, its words, and what it does."""
+    actions: _Actions = {}
+    if message.content:
+        label = ":material/dataset: " + _("Send to dataset")
+        actions["collect"] = (label, lambda: chat_collect.begin(message))
+    actions["sent"] = (":material/data_object: " + _("What was really sent"), lambda: chat_sent.ask_for(message.id))
+    if not last and not busy:
+        actions["again"] = (":material/refresh: " + _("Regenerate"), lambda: chat_state.again(message.id))
+    return actions
+
+
+def _chosen(key: str, actions: _Actions) -> None:
+    actions[st.session_state[key]][1]()
 
 
 def figures(message: Message) -> str:
@@ -206,4 +282,9 @@ def _failure(message: Message, last: bool) -> None:
         model = st.session_state[chat_state.MODEL]
         label = _("Ask again") if chat_state.models().get(model) else _("Start {model} and ask again")
         actions = [errors.Action(label.format(model=model), chat_state.again, icon=":material/play_arrow:")]
+    if not message.content:  # else it stands in the menu under what was said
+        look = errors.Action(
+            _("What was really sent"), lambda: chat_sent.ask_for(message.id), icon=":material/data_object:"
+        )
+        actions.append(look)
     errors.show(message.error, key=f"chat_{message.id}", actions=actions)

@@ -66,7 +66,9 @@ def settings() -> None:
             format_func=lambda name: _(PRESET_NAMES[name]),
             help=_(PRESET_HELP),
             on_change=_preset_chosen,
+            disabled=now.deterministic,
         )
+        _switch("deterministic", _("Deterministic"), now.deterministic)
         st.text_area(
             _("System prompt"),
             now.system,
@@ -74,12 +76,15 @@ def settings() -> None:
             placeholder=_("For example: You are a patient teacher. Answer in two sentences."),
             **_common("system"),
         )
-        st.slider(_("Temperature"), 0.0, 2.0, now.temperature, step=0.05, **_common("temperature"))
-        st.slider(_("Top-p"), 0.05, 1.0, now.top_p, step=0.05, **_common("top_p"))
+        fixed: dict[str, Any] = {"disabled": now.deterministic}
+        st.slider(_("Temperature"), 0.0, 2.0, now.temperature, step=0.05, **fixed, **_common("temperature"))
+        st.slider(_("Top-p"), 0.05, 1.0, now.top_p, step=0.05, **fixed, **_common("top_p"))
         st.number_input(
             _("Longest answer (tokens)"), 1, MAX_ANSWER_TOKENS, now.max_tokens, step=64, **_common("max_tokens")
         )
-        st.number_input(_("Seed"), 0, 2**31 - 1, now.seed, step=1, placeholder=_("new each time"), **_common("seed"))
+        seed: dict[str, Any] = {"placeholder": _("new each time"), **fixed, **_common("seed")}
+        st.number_input(_("Seed"), 0, 2**31 - 1, now.seed, step=1, **seed)
+        _switch("trim_blanks", _("Trim blanks"), now.trim_blanks)
 
 
 def ready_card(up: bool) -> None:
@@ -113,6 +118,13 @@ def _starting(job_id: int, model: str) -> None:
         st.rerun()
     with st.container(border=True, key="chat_starting"):
         chat_messages.starting(row, model, words.duration(time.time() - (row.started or row.created)))
+
+
+def _switch(name: str, label: str, value: bool) -> None:
+    """A setting that is on or off, with its explanation in sight: one that is only hovered over is not understood."""
+    how = _common(name)
+    st.toggle(label, value, key=how["key"], on_change=how["on_change"])
+    st.caption(how["help"])
 
 
 def _common(name: str) -> dict[str, Any]:

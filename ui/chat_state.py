@@ -3,27 +3,30 @@ open, the draft of the settings, and what went wrong last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
 
 from backend import catalog
+from backend.chat.branches import Branches
 from backend.chat.conversations import Conversations
 from backend.chat.params import ChatParams, parse_params
-from backend.chat.records import Conversation
+from backend.chat.records import Conversation, Message
 from backend.chat.replies import Replies
 from backend.chat.replies import replies as replies_of
-from backend.engines import ENGINES
+from backend.engines import refusal
 from backend.errors import NotFoundError, PanelError
 from backend.servers import running_servers
-from ui import context
+from ui import chat_attach, context
 
 TAIL = 20
 """Messages drawn at first; older ones on demand."""
 MODEL, PROMPT, SEARCH = "chat_model", "chat_prompt", "chat_search"
 _OPEN, _PROBLEM, _SHOWN, _SENT = "chat_open", "chat_problem", "chat_shown", "chat_sent"
+_END, _FOUND, _MOVE = "chat_end", "chat_found", "chat_move"
+_EDITING, COLLECTING = "chat_editing", "chat_collecting"
 _PARAMS, _DRAWN = "chat_params", "chat_params_drawn"
 
 
@@ -46,11 +49,13 @@ def open_conversation() -> Conversation | None:
             found = conversations().get(wanted)
         except NotFoundError as error:
             del st.query_params["c"]
-            st.session_state[_PROBLEM] = error.to_dict()
+            st.session_state[_PROBLEM] = (0, error.to_dict())
     here = found.id if found else ""
     if st.session_state.get(_OPEN) != here or _PARAMS not in st.session_state:
         st.session_state[_OPEN] = here
         st.session_state[_SHOWN] = TAIL
+        for name in (_END, _EDITING, COLLECTING):
+            st.session_state.pop(name, None)
         load_params(found.params if found else ChatParams())
         if found and found.model:
             st.session_state[MODEL] = found.model
@@ -65,7 +70,7 @@ def models() -> dict[str, bool]:
     names = {server.model: True for server in running_servers(context.store()) if server.ready}
     for card in catalog.models(context.workspace()):
         # A model without a template cannot take a conversation; the Models page says why one cannot be served.
-        if card.chat_template and ENGINES["transformers"].refuses(card) is None:
+        if card.chat_template and refusal(card) is None:
             names.setdefault(card.name, False)
     chosen = st.session_state.get(MODEL)
     if chosen:
@@ -99,10 +104,40 @@ def shown() -> int:
     return int(st.session_state.get(_SHOWN, TAIL))
 
 
-def problem() -> dict[str, Any] | None:
-    """What went wrong at the last press; asked for once."""
-    stored: dict[str, Any] | None = st.session_state.pop(_PROBLEM, None)
+def problem(at: int = 0) -> dict[str, Any] | None:
+    """What went wrong at the last press, at the message ``at`` or (0) on the page as a whole; asked for once."""
+    place, error = st.session_state.get(_PROBLEM, (0, None))
+    if error is None or place != at:
+        return None
+    del st.session_state[_PROBLEM]
+    stored: dict[str, Any] = error
     return stored
+
+
+def versions(messages: Sequence[Message]) -> dict[int, list[int]]:
+    """The messages that have others in their place: the ids of all of them, oldest first."""
+    return Branches(conversations()).alternatives(messages)
+
+
+def drawn_to(message_id: int) -> None:
+    """The page shows the branch that ends with this message: what is typed now is meant to follow it."""
+    st.session_state[_END] = message_id
+
+
+def found(conversation: str) -> int | None:
+    """The message of ``conversation`` that was looked for, while the page shows what lies around it."""
+    place = st.session_state.get(_FOUND)
+    return place[1] if place and place[0] == conversation else None
+
+
+def just_found() -> bool:
+    """Whether the page has yet to move to the message that was looked for; asked for once."""
+    return bool(st.session_state.pop(_MOVE, False))
+
+
+def editing() -> int | None:
+    """The message that is being edited."""
+    return st.session_state.get(_EDITING)
 
 
 def just_sent() -> bool:
@@ -115,33 +150,68 @@ def just_sent() -> bool:
 
 def send(text: str | None = None) -> None:
     """Send what was typed, or ``text``; a refused message goes back into the input."""
-    prompt = text if text is not None else st.session_state.get(PROMPT)
-    if not prompt:
+    given = text if text is not None else st.session_state.get(PROMPT)
+    if not given:
         return
+    prompt = given if isinstance(given, str) else given.text
     here = st.session_state.get(_OPEN) or None
     try:
-        answer = replies().ask(here, prompt, model=st.session_state[MODEL], params=params())
+        files = chat_attach.taken(given)
+        after = st.session_state.get(_END)
+        answer = replies().ask(here, prompt, model=st.session_state[MODEL], params=params(), after=after, files=files)
     except PanelError as error:
-        st.session_state[_PROBLEM] = error.to_dict()
+        st.session_state[_PROBLEM] = (0, error.to_dict())
         if text is None:
             st.session_state[PROMPT] = prompt
         return
-    st.session_state[_SENT] = True
-    st.session_state[_SHOWN] = TAIL
+    _asked()
     st.session_state[_OPEN] = answer.conversation
     st.query_params["c"] = answer.conversation
 
 
-def again() -> None:
-    """Ask for another answer to the last prompt; starts the model when it does not run."""
-    with _problems():
-        replies().ask_again(st.session_state[_OPEN], model=st.session_state[MODEL], params=params())
-        st.session_state[_SENT] = True
+def again(answer: int | None = None) -> None:
+    """Ask for another answer in place of ``answer`` (the last one); starts the model when it does not run."""
+    with problems():
+        replies().ask_again(st.session_state[_OPEN], model=st.session_state[MODEL], params=params(), instead_of=answer)
+        _asked()
+
+
+def edit(message_id: int | None) -> None:
+    """Open the editor of an earlier message; None closes it."""
+    st.session_state[_EDITING] = message_id
+
+
+def resend(message_id: int, key: str) -> None:
+    """Send the edited message: a new branch begins in the place of the old one."""
+    with problems(at=message_id):
+        replies().ask(
+            st.session_state[_OPEN],
+            st.session_state[key],
+            model=st.session_state[MODEL],
+            params=params(),
+            instead_of=message_id,
+        )
+        _asked()
+
+
+def _asked() -> None:
+    """An answer is on its way: the page shows the end of the conversation, and nothing is half done."""
+    st.session_state[_SENT] = True
+    st.session_state[_SHOWN] = TAIL
+    for name in (_FOUND, _EDITING, COLLECTING):
+        st.session_state.pop(name, None)
+
+
+def switch(message_id: int) -> None:
+    """Show the branch that holds this message."""
+    with problems():
+        Branches(conversations()).show(message_id)
+        st.session_state.pop(_EDITING, None)
 
 
 def stop(message_id: int) -> None:
     """Stop the answer; what was said is kept."""
-    with _problems():
+    with problems():
         replies().stop(message_id)
 
 
@@ -149,7 +219,7 @@ def start_model() -> None:
     """Start the chosen model, before anything was asked."""
     from backend.chat.waiting import start_server
 
-    with _problems():
+    with problems():
         start_server(context.store(), context.workspace(), st.session_state[MODEL])
 
 
@@ -159,9 +229,21 @@ def new() -> None:
     st.query_params.pop("c", None)
 
 
-def show(conversation: str) -> None:
-    """Open ``conversation``."""
+def show(conversation: str, message: int | None = None) -> None:
+    """Open ``conversation``, at ``message`` where one is named: its branch is shown, and what lies around it."""
     st.query_params["c"] = conversation
+    st.session_state.pop(_FOUND, None)
+    if message is not None:
+        with problems():
+            Branches(conversations()).show(message)
+            st.session_state[_FOUND] = (conversation, message)
+            st.session_state[_MOVE] = True
+
+
+def to_the_end() -> None:
+    """Back from a place that was found to the newest messages."""
+    st.session_state.pop(_FOUND, None)
+    st.session_state[_SHOWN] = TAIL
 
 
 def older() -> None:
@@ -170,13 +252,13 @@ def older() -> None:
 
 
 def rename(conversation: str, key: str) -> None:
-    with _problems():
+    with problems():
         conversations().rename(conversation, st.session_state[key])
 
 
 def delete(conversation: str) -> None:
     """Forget ``conversation``; an answer being written there ends first."""
-    with _problems():
+    with problems():
         for message in conversations().messages(conversation, limit=1):
             if message.running:
                 replies().stop(message.id)
@@ -187,7 +269,7 @@ def delete(conversation: str) -> None:
 def edited() -> None:
     """A setting was changed by hand."""
     values = {name: st.session_state.get(field_key(name), value) for name, value in params().model_dump().items()}
-    with _problems():
+    with problems():
         st.session_state[_PARAMS] = parse_params(values)
         remember()
 
@@ -196,19 +278,19 @@ def remember() -> None:
     """Keep model and settings with the conversation that is open."""
     here = st.session_state.get(_OPEN)
     if here:
-        with _problems():
+        with problems():
             conversations().remember(here, model=st.session_state[MODEL], params=params())
 
 
 def dismiss_notice() -> None:
-    with _problems():
+    with problems():
         conversations().dismiss_notice()
 
 
 @contextmanager
-def _problems() -> Iterator[None]:
-    """What goes wrong inside becomes the card at the head of the page."""
+def problems(at: int = 0) -> Iterator[None]:
+    """What goes wrong inside becomes the card at the head of the page, or the one at the message ``at``."""
     try:
         yield
     except PanelError as error:
-        st.session_state[_PROBLEM] = error.to_dict()
+        st.session_state[_PROBLEM] = (at, error.to_dict())

@@ -19,6 +19,7 @@ ICONS = {
     "home": ":material/home:",
     "chat": ":material/forum:",
     "models": ":material/deployed_code:",
+    "deploy": ":material/dns:",
     "jobs": ":material/list_alt:",
     "settings": ":material/settings:",
 }
@@ -48,7 +49,10 @@ def page(name: str, title: str, help_text: str) -> list[st.Page]:
 groups = {
     "": page("home", _("Home"), _("What this machine is, what runs, and the next step")),
     _("Use"): page("chat", _("Chat"), _("Talk to a model that runs here")),
-    _("Serve"): page("models", _("Models"), _("The models on this machine, and which of them answer now")),
+    _("Serve"): [
+        *page("models", _("Models"), _("The models on this machine, and which of them answer now")),
+        *page("deploy", _("Deploy"), _("Serve models to people and programs, and see how loaded the servers are")),
+    ],
     _("Machine"): [
         *page("jobs", _("Jobs"), _("Everything that runs, waits or has ended")),
         *page("settings", _("Settings"), _("Language, address, keys and limits")),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-from backend.chat import history
+from backend.chat import attachments, history
 from backend.chat.client import Finished, stream_chat
 from backend.chat.params import ChatParams
 from backend.chat.records import Message
+from backend.chat.sent import Sent
 from backend.chat.waiting import await_server
 from backend.errors import ServerError
 from backend.queue.rows import JobRow
@@ -31,20 +32,23 @@ async def answer_stream(
     params: ChatParams,
     start: bool = True,
     on_job: Callable[[JobRow], None] = lambda row: None,
+    sent: Sent | None = None,
 ) -> AsyncGenerator[int | str | Finished, None]:
     """Yield, each time it is asked, how many earlier messages were left out; then text; then :class:`Finished`.
 
     A server that is not there any more is looked for (and started) once again; a conversation that is too long for the
-    model loses its oldest turns until it fits.
+    model loses its oldest turns until it fits. ``sent`` is filled with what goes out and comes back.
 
     Raises:
         PanelError: see :func:`backend.chat.waiting.await_server` and :func:`backend.chat.client.stream_chat`.
     """
+    files = await asyncio.to_thread(_files, workspace, messages, model)
     for attempt in (1, 2):
         server = await await_server(store, workspace, model, start=start, on_job=on_job)
         said = False
         try:
-            async with contextlib.aclosing(fitted_stream(server, messages, params)) as stream:
+            pieces = fitted_stream(server, messages, params, files=files, sent=sent)
+            async with contextlib.aclosing(pieces) as stream:
                 async for piece in stream:
                     said = said or isinstance(piece, str)
                     yield piece
@@ -56,8 +60,25 @@ async def answer_stream(
         await asyncio.sleep(GONE_PAUSE_S)
 
 
+def _files(workspace: Workspace, messages: Sequence[Message], model: str) -> dict[str, bytes]:
+    """What the messages bring along, by digest.
+
+    Raises:
+        ConflictError: ``file_gone``.
+    """
+    if not any(m.attachments for m in messages):
+        return {}
+    sees = attachments.can_see(workspace, model) is not False
+    return {each.digest: attachments.read(workspace, each) for each in history.needed_files(messages, sees=sees)}
+
+
 async def fitted_stream(
-    server: Server, messages: Sequence[Message], params: ChatParams
+    server: Server,
+    messages: Sequence[Message],
+    params: ChatParams,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    sent: Sent | None = None,
 ) -> AsyncGenerator[int | str | Finished, None]:
     """:func:`stream_chat` with as much of the conversation as the model takes; begins with the number left out.
 
@@ -73,10 +94,11 @@ async def fitted_stream(
             context_length=server.context_length,
             scale=scale,
             most_turns=most_turns,
+            files=files,
         )
         yield request.left_out
         try:
-            chunks = stream_chat(server, request.messages, params, max_tokens=request.max_tokens)
+            chunks = stream_chat(server, request.messages, params, max_tokens=request.max_tokens, sent=sent)
             async with contextlib.aclosing(chunks) as stream:
                 async for piece in stream:
                     yield piece

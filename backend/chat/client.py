@@ -7,6 +7,7 @@ closes the connection, and the server ends its work. Nothing is retried here: wh
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -14,8 +15,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.chat.history import estimate_tokens
+from backend.chat.history import estimate_tokens, tokens_of
 from backend.chat.params import ChatParams
+from backend.chat.sent import RENDERS, Sent
 from backend.errors import PanelError, ServerError
 from backend.i18n import N_
 from backend.servers import Server
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0
 FIRST_TOKEN_S = 600.0
 """A long prompt on a CPU takes minutes before the first token."""
+RENDER_S = 5.0
 STALL_S = 120.0
 """Silence in the middle of an answer after which the server is taken for stuck."""
 _TOO_LONG = ("context_length_exceeded", "maximum context length", "context length", "longer than the maximum")
@@ -49,14 +52,17 @@ class Finished:
 
 async def stream_chat(
     server: Server,
-    messages: Sequence[dict[str, str]],
+    messages: Sequence[dict[str, Any]],
     params: ChatParams,
     *,
     max_tokens: int | None = None,
+    sent: Sent | None = None,
     first_token_s: float = FIRST_TOKEN_S,
     stall_s: float = STALL_S,
 ) -> AsyncGenerator[str | Finished, None]:
     """Yield pieces of text, then one :class:`Finished`. Close the iterator (or cancel the task) to stop the server.
+
+    ``sent`` is filled with what goes out and comes back.
 
     Raises:
         ServerError: ``server_gone`` (nobody listens), ``server_died`` (in the middle of the answer), ``server_silent``,
@@ -64,11 +70,15 @@ async def stream_chat(
     """
     from openai import OpenAIError
 
-    meter = _Meter(messages)
+    meter, request = _Meter(messages), _request(server, messages, params, max_tokens)
+    sent = sent or Sent()
+    sent.begin(server, request)
     try:
         async with _client(server) as client:
             async with asyncio.timeout(first_token_s):
-                stream = await client.chat.completions.create(**_request(server, messages, params, max_tokens))
+                stream = await client.chat.completions.create(**request)
+            # Only now: the server has read the prompt already, so the first token does not wait for this.
+            rendering = asyncio.create_task(_render(client, server, request, sent))
             chunks = aiter(stream)
             try:
                 while True:
@@ -77,18 +87,34 @@ async def stream_chat(
                         chunk = await anext(chunks, None)
                     if chunk is None:
                         break
+                    sent.read(chunk)
                     text = meter.read(chunk)
                     if text:
                         yield text
+                await rendering
             finally:
+                rendering.cancel()
                 await stream.close()
     except TimeoutError as error:
         raise _silent(server, first_token_s if meter.first is None else stall_s) from error
     except (OpenAIError, ValueError) as error:  # ValueError: bytes that are no JSON or no UTF-8
+        sent.failed(error)
         raise explain(error, server, begun=meter.first is not None) from error
     if not meter.finish_reason:
+        sent.failed(EOFError("The stream ended before the server said that the answer was complete."))
         raise _died(server, begun=meter.first is not None)
     yield meter.finished()
+
+
+async def _render(client: AsyncOpenAI, server: Server, request: dict[str, Any], sent: Sent) -> None:
+    """Ask how the model's template makes one text of the request. Never in the way of the answer."""
+    from openai import OpenAIError
+
+    if server.engine not in RENDERS:
+        return
+    with contextlib.suppress(OpenAIError, TimeoutError, LookupError, TypeError, ValueError):
+        async with asyncio.timeout(RENDER_S):
+            sent.rendered(await client.post("/chat/render", body=request, cast_to=dict[str, Any]))
 
 
 def explain(error: Exception, server: Server, *, begun: bool) -> PanelError:
@@ -143,21 +169,17 @@ def explain(error: Exception, server: Server, *, begun: bool) -> PanelError:
 
 
 def _request(
-    server: Server, messages: Sequence[dict[str, str]], params: ChatParams, max_tokens: int | None
+    server: Server, messages: Sequence[dict[str, Any]], params: ChatParams, max_tokens: int | None
 ) -> dict[str, Any]:
-    request: dict[str, Any] = {
+    return {
         "model": server.model,
         "messages": list(messages),
-        "temperature": params.temperature,
-        "top_p": params.top_p,
+        **{name: value for name, value in params.sampling().items() if value is not None},
         # Not max_completion_tokens: transformers serve ignores that name.
         "max_tokens": params.max_tokens if max_tokens is None else max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if params.seed is not None:
-        request["seed"] = params.seed
-    return request
 
 
 @asynccontextmanager
@@ -177,7 +199,7 @@ async def _client(server: Server) -> AsyncIterator[AsyncOpenAI]:
 class _Meter:
     """Reads chunks: the text in them, and when it came."""
 
-    def __init__(self, messages: Sequence[dict[str, str]]) -> None:
+    def __init__(self, messages: Sequence[dict[str, Any]]) -> None:
         self._sent = time.monotonic()
         self._messages = messages
         self._text: list[str] = []
@@ -205,7 +227,7 @@ class _Meter:
         if self._usage is not None:
             prompt, completion = self._usage.prompt_tokens, self._usage.completion_tokens
         else:
-            prompt = sum(estimate_tokens(m["content"]) for m in self._messages)
+            prompt = sum(tokens_of(m["content"]) for m in self._messages)
             completion = estimate_tokens("".join(self._text))
         spent = self.last - self.first if self.first is not None else 0.0
         return Finished(

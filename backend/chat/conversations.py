@@ -1,4 +1,4 @@
-"""What was said, kept in ``chat.db``: new, rename, delete, list, search; and the messages of each conversation.
+"""What was said, kept in ``chat.db``: new, rename, delete, list; and the messages of each conversation.
 
 Several tabs and several panels may work on one workspace: every change is one transaction, and a conversation has at
 most one answer being written (:mod:`backend.chat.answers`). The panel that writes it holds a lock while it lives; a running
@@ -13,6 +13,7 @@ import sqlite3
 import time
 from typing import Any
 
+from backend.chat import attachments
 from backend.chat.database import Database
 from backend.chat.params import ChatParams
 from backend.chat.records import Conversation, Message, clean, conversation_from_sql, message_from_sql
@@ -70,45 +71,64 @@ class Conversations(Database):
             )
 
     def delete(self, conversation: str) -> None:
-        """Forget it and all its messages; an answer being written stops."""
-        with self.write() as db:
-            self.find(db, conversation)
-            db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+        """Forget it, all its messages and the files that only they use; an answer being written stops."""
+        with attachments.changing(self.workspace):
+            with self.write() as db:
+                self.find(db, conversation)
+                files = attachments.used(db, conversation)
+                db.execute("DELETE FROM conversations WHERE id = ?", (conversation,))
+            with self.read() as db:
+                attachments.sweep(self.workspace, db, files)
 
-    def list(self, search: str = "", *, limit: int = 50, offset: int = 0) -> builtins.list[Conversation]:
-        """Newest first; ``search`` finds text in titles and messages, in any language."""
-        where, params = "", []
-        if search.strip():
-            escaped = search.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            where = (
-                "WHERE title LIKE ? ESCAPE '\\' OR id IN (SELECT conversation FROM messages"
-                " WHERE superseded = 0 AND content LIKE ? ESCAPE '\\') "
-            )
-            params = [clean(f"%{escaped}%")] * 2
-        query = f"SELECT * FROM conversations {where}ORDER BY updated DESC, id LIMIT ? OFFSET ?"
+    def list(self, *, limit: int = 50, offset: int = 0) -> builtins.list[Conversation]:
+        """The last used first. What they hold is found by :func:`backend.chat.search.search`."""
+        query = "SELECT * FROM conversations ORDER BY updated DESC, id LIMIT ? OFFSET ?"
         with self.read() as db:
-            return [conversation_from_sql(row) for row in db.execute(query, (*params, limit, offset))]
+            return [conversation_from_sql(row) for row in db.execute(query, (limit, offset))]
 
     # --- messages
 
     def messages(
-        self, conversation: str, *, limit: int | None = None, before: int | None = None
+        self, conversation: str, *, limit: int | None = None, before: int | None = None, after: int | None = None
     ) -> builtins.list[Message]:
-        """Oldest first, without superseded answers; with ``limit``, the last ones (before the message ``before``)."""
+        """The branch that is shown, oldest first; with ``limit`` the last ones (before the message ``before``), or the
+        first ones after the message ``after``."""
         terms, params = ["conversation = ?", "superseded = 0"], builtins.list[Any]([conversation])
         if before is not None:
             terms.append("id < ?")
             params.append(before)
-        query = f"SELECT * FROM messages WHERE {' AND '.join(terms)} ORDER BY id DESC LIMIT ?"
+        if after is not None:
+            terms.append("id > ?")
+            params.append(after)
+        order = "DESC" if after is None else "ASC"
+        query = f"SELECT * FROM messages WHERE {' AND '.join(terms)} ORDER BY id {order} LIMIT ?"
         with self.read() as db:
             rows = db.execute(query, (*params, -1 if limit is None else limit)).fetchall()
-        return [self.settled(message_from_sql(row)) for row in reversed(rows)]
+        return [self.settled(message_from_sql(row)) for row in (reversed(rows) if after is None else rows)]
 
-    def count(self, conversation: str) -> int:
-        """How many messages it has, without superseded answers."""
+    def count(self, conversation: str, *, everywhere: bool = False) -> int:
+        """How many messages the branch that is shown has, or all branches together."""
+        shown = "" if everywhere else " AND superseded = 0"
         with self.read() as db:
-            query = "SELECT count(*) FROM messages WHERE conversation = ? AND superseded = 0"
+            query = f"SELECT count(*) FROM messages WHERE conversation = ?{shown}"
             return int(db.execute(query, (conversation,)).fetchone()[0])
+
+    def everything(self, conversation: str) -> builtins.list[Message]:
+        """The messages of all its branches, oldest first."""
+        with self.read() as db:
+            rows = db.execute("SELECT * FROM messages WHERE conversation = ? ORDER BY id", (conversation,)).fetchall()
+        return [self.settled(message_from_sql(row)) for row in rows]
+
+    def leading_to(self, message: Message) -> builtins.list[Message]:
+        """The messages before ``message`` on its own branch, oldest first, whichever branch is shown."""
+        query = (
+            "WITH RECURSIVE path (id, parent) AS (SELECT id, parent FROM messages WHERE id = ?"
+            " UNION ALL SELECT m.id, m.parent FROM messages AS m JOIN path ON m.id = path.parent)"
+            " SELECT * FROM messages WHERE id IN (SELECT id FROM path) ORDER BY id"
+        )
+        with self.read() as db:
+            rows = db.execute(query, (message.parent,)).fetchall()
+        return [message_from_sql(row) for row in rows]
 
     def message(self, message_id: int) -> Message:
         """One message.
@@ -121,16 +141,6 @@ class Conversations(Database):
         if row is None:
             raise NotFoundError("message_unknown", N_("This message was deleted."))
         return self.settled(message_from_sql(row))
-
-    def earlier_answers(self, message: Message) -> builtins.list[Message]:
-        """Answers to the same prompt that were replaced by ``message``, oldest first."""
-        query = (
-            "SELECT * FROM messages WHERE conversation = ? AND superseded = 1 AND id < ? AND id > (SELECT"
-            " coalesce(max(id), 0) FROM messages WHERE conversation = ? AND role = 'user' AND id < ?) ORDER BY id"
-        )
-        with self.read() as db:
-            rows = db.execute(query, (message.conversation, message.id, message.conversation, message.id)).fetchall()
-        return [message_from_sql(row) for row in rows]
 
     def settled(self, message: Message) -> Message:
         """``message``, marked interrupted (here and in the file) if nobody writes it any more."""

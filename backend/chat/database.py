@@ -26,14 +26,14 @@ NOTICE = "notice"
 
 
 class Database(Transactions):
-    """One connection to ``chat.db``, shared by all threads of the process, one at a time.
+    """One connection to ``chat.db``, or to ``path``, shared by all threads of the process, one at a time.
 
     Raises:
         WorkspaceError: written by a newer TuneDeck, read-only, full, or locked. Every method may raise it.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace, self.path = workspace, workspace.chat_db
+    def __init__(self, workspace: Workspace, path: Path | None = None) -> None:
+        self.workspace, self.path = workspace, path or workspace.chat_db
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._inode = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backend.chat.records import Message
+from backend.chat.sent import Sent
 from backend.errors import PanelError
 
 
@@ -32,6 +33,7 @@ class Reply:
         self.message = message
         self.stopped = False
         self.task: asyncio.Task[None] | None = None
+        self.sent = Sent()
         self.end: tuple[str, str, dict[str, Any]] | None = None
         self._changed = threading.Condition()
         self._live = Live("server", "", 0, time.time())

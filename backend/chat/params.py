@@ -14,6 +14,7 @@ from backend.i18n import N_
 
 MAX_SYSTEM_CHARS = 20_000
 MAX_ANSWER_TOKENS = 32_768
+FIXED_SEED = 0
 
 
 class ChatParams(BaseModel):
@@ -52,6 +53,26 @@ class ChatParams(BaseModel):
         le=2**31 - 1,
         description=N_("The same number and the same question give the same answer. Empty: a new one each time."),
     )
+    deterministic: bool = Field(
+        False,
+        description=N_(
+            "Temperature 0 and a fixed seed, so nothing is left to chance: the same conversation gets the same answer."
+        ),
+    )
+    trim_blanks: bool = Field(
+        False,
+        description=N_(
+            "Cut off blanks and line breaks around your messages before they are sent. One leading blank can change an "
+            "answer, even its language."
+        ),
+    )
+
+    def sampling(self) -> dict[str, float | int | None]:
+        """``temperature``, ``top_p`` and ``seed`` as they are in force; what :attr:`deterministic` overrules comes back
+        when it is switched off."""
+        if self.deterministic:
+            return {"temperature": 0.0, "top_p": 1.0, "seed": FIXED_SEED}
+        return {"temperature": self.temperature, "top_p": self.top_p, "seed": self.seed}
 
 
 PRESETS: dict[str, dict[str, float]] = {

@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.chat.attachments import Attachment
 from backend.chat.params import ChatParams
 from backend.errors import SpecError
 
@@ -33,7 +34,8 @@ class Message:
 
     counted: the server reported the token counts; else they are estimates. ttft_s: seconds until the first token.
     tokens_s: tokens per second after it. left_out: earlier messages that did not fit the context and were not sent.
-    error: :meth:`backend.errors.PanelError.to_dict`, or ``{}``. superseded: an answer that was asked for again.
+    error: :meth:`backend.errors.PanelError.to_dict`, or ``{}``. parent: the message before, 0 for the first. superseded: not
+    on the branch that is shown (:mod:`backend.chat.branches`). attachments: pictures and texts that came with it.
     """
 
     id: int
@@ -55,6 +57,8 @@ class Message:
     left_out: int = 0
     superseded: bool = False
     owner: str = ""
+    parent: int = 0
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def running(self) -> bool:
@@ -72,7 +76,8 @@ def message_from_sql(row: sqlite3.Row) -> Message:
         values[name] = json.loads(values[name])
     for name in ("counted", "superseded"):
         values[name] = bool(values[name])
-    del values["stop"]
+    values["attachments"] = tuple(Attachment(**each) for each in json.loads(values["attachments"]))
+    del values["stop"], values["picked"]
     return Message(**values)
 
 

@@ -14,15 +14,18 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any
 
+from backend.chat import sent as sent_to_model
 from backend.chat.answers import Answers
 from backend.chat.asking import answer_stream
+from backend.chat.attachments import Upload
 from backend.chat.client import Finished
 from backend.chat.conversations import Conversations
+from backend.chat.figures import figures_of, figures_so_far
 from backend.chat.history import estimate_tokens
 from backend.chat.live import Reply
 from backend.chat.params import ChatParams
@@ -54,17 +57,38 @@ class Replies:
 
     # --- what a page does
 
-    def ask(self, conversation: str | None, text: str, *, model: str, params: ChatParams) -> Message:
-        """Store the prompt and begin the answer; returns the answer's message. See :meth:`Answers.ask` for errors."""
+    def ask(
+        self,
+        conversation: str | None,
+        text: str,
+        *,
+        model: str,
+        params: ChatParams,
+        after: int | None = None,
+        instead_of: int | None = None,
+        files: Sequence[Upload] = (),
+    ) -> Message:
+        """Store the prompt and begin the answer; returns the answer's message. See :meth:`Answers.ask`."""
         self._live_lock()
-        _, answer = self.answers.ask(conversation, text, model=model, params=params, owner=self.owner)
+        _, answer = self.answers.ask(
+            conversation,
+            text,
+            model=model,
+            params=params,
+            owner=self.owner,
+            after=after,
+            instead_of=instead_of,
+            files=files,
+        )
         self._begin(answer, params)
         return answer
 
-    def ask_again(self, conversation: str, *, model: str, params: ChatParams) -> Message:
-        """Begin a new answer in place of the last one. See :meth:`Answers.ask_again` for errors."""
+    def ask_again(self, conversation: str, *, model: str, params: ChatParams, instead_of: int | None = None) -> Message:
+        """Begin a new answer in place of ``instead_of`` (the last one). See :meth:`Answers.ask_again`."""
         self._live_lock()
-        answer = self.answers.ask_again(conversation, model=model, params=params, owner=self.owner)
+        answer = self.answers.ask_again(
+            conversation, model=model, params=params, owner=self.owner, instead_of=instead_of
+        )
         self._begin(answer, params)
         return answer
 
@@ -124,21 +148,28 @@ class Replies:
         sent = first = 0.0
         saver = asyncio.create_task(self._save_now_and_then(reply, pieces))
         try:
-            history = await asyncio.to_thread(self.conversations.messages, message.conversation)
-            history = [m for m in history if m.id < message.id]
+            history = await asyncio.to_thread(self.conversations.leading_to, message)
 
             def on_job(row: JobRow) -> None:
                 reply.update("server", "", job=row.id)
 
             async with contextlib.aclosing(
-                answer_stream(self.store, self.workspace, history, model=message.model, params=params, on_job=on_job)
+                answer_stream(
+                    self.store,
+                    self.workspace,
+                    history,
+                    model=message.model,
+                    params=params,
+                    on_job=on_job,
+                    sent=reply.sent,
+                )
             ) as stream:
                 async for piece in stream:
                     if isinstance(piece, int):
                         left_out, sent = piece, time.monotonic()
                         reply.update("prompt", "")
                     elif isinstance(piece, Finished):
-                        figures |= _figures(piece)
+                        figures |= figures_of(piece)
                     else:
                         first = first or time.monotonic()
                         pieces.append(piece)
@@ -153,7 +184,7 @@ class Replies:
         finally:
             saver.cancel()
             if pieces and not figures.get("completion_tokens"):
-                figures |= _figures_so_far(estimate_tokens("".join(pieces)), sent, first)
+                figures |= figures_so_far(estimate_tokens("".join(pieces)), sent, first)
             reply.end = (state, "".join(pieces), {**figures, "left_out": left_out})
             # Not in another thread: at the end of the process there are none to be had.
             self._store_end(reply)
@@ -178,6 +209,7 @@ class Replies:
         state, text, figures = reply.end
         try:
             self.answers.finish(reply.message.id, self.owner, state, text, **figures)
+            sent_to_model.keep(self.conversations, reply.message.id, reply.sent)
         except WorkspaceError as error:
             reply.update("ended", text, unsaved=error)  # kept in memory, and tried again when somebody looks
         else:
@@ -237,27 +269,6 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _figures(end: Finished) -> dict[str, Any]:
-    return {
-        "finish_reason": end.finish_reason,
-        "prompt_tokens": end.prompt_tokens,
-        "completion_tokens": end.completion_tokens,
-        "counted": int(end.counted),
-        "ttft_s": end.ttft_s,
-        "tokens_s": end.tokens_s,
-    }
-
-
-def _figures_so_far(tokens: int, sent: float, first: float) -> dict[str, Any]:
-    """For an answer without a proper end: nobody has counted, so ``tokens`` is an estimate from the text."""
-    spent = time.monotonic() - first
-    return {
-        "completion_tokens": tokens,
-        "ttft_s": first - sent,
-        "tokens_s": (tokens - 1) / spent if tokens > 1 and spent > 0 else None,
-    }
 
 
 def _unexpected(error: Exception) -> PanelError:

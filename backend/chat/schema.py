@@ -33,4 +33,37 @@ def _1_conversations_and_messages(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-MIGRATIONS: list[Migration] = [_1_conversations_and_messages]
+def _2_branches_and_prompts(db: sqlite3.Connection) -> None:
+    """``parent``: the message before (0: none). ``picked``: a count that grows; of several messages with one parent, the
+    one with the highest was shown last. ``superseded`` is 1 for all that is not on the branch that is shown."""
+    db.execute("ALTER TABLE messages ADD COLUMN parent INTEGER NOT NULL DEFAULT 0")
+    db.execute("ALTER TABLE messages ADD COLUMN picked INTEGER NOT NULL DEFAULT 0")
+    # Until now only the last answer was replaced, so what is not superseded stands above what came after it.
+    db.execute(
+        """
+        UPDATE messages SET picked = id, parent = coalesce((SELECT max(m.id) FROM messages AS m
+            WHERE m.conversation = messages.conversation AND m.superseded = 0 AND m.id < messages.id), 0)
+        """
+    )
+    db.execute("CREATE INDEX messages_by_parent ON messages (conversation, parent)")
+    db.execute(
+        """
+        CREATE TABLE prompts (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, text TEXT NOT NULL, updated REAL NOT NULL)
+        """
+    )
+
+
+def _3_sent_and_attachments(db: sqlite3.Connection) -> None:
+    """``sent.data``: :meth:`backend.chat.sent.Sent.packed`, apart from the messages, because few are ever looked at."""
+    db.execute(
+        """
+        CREATE TABLE sent (
+            message INTEGER PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE, data BLOB NOT NULL)
+        """
+    )
+    db.execute("ALTER TABLE messages ADD COLUMN attachments TEXT NOT NULL DEFAULT '[]'")
+    db.execute("CREATE INDEX messages_with_attachments ON messages (id) WHERE attachments <> '[]'")
+
+
+MIGRATIONS: list[Migration] = [_1_conversations_and_messages, _2_branches_and_prompts, _3_sent_and_attachments]

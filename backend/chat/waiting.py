@@ -16,10 +16,16 @@ POLL_S = 0.25
 
 
 def find_server(store: Store, model: str) -> Server | None:
-    """The newest server that answers to ``model`` now, or None."""
+    """The newest server that answers to ``model`` now, or None.
+
+    Raises:
+        ServerError: ``model_asleep``: waiting would not wake it.
+    """
     try:
         return pick(running_servers(store), model)
-    except ServerError:
+    except ServerError as error:
+        if error.code == "model_asleep":
+            raise
         return None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from jobs.starter import choice, context, facts, persona, practice, small_talk, tools, unknown
 from jobs.starter.dialogue import Dialogue, Exchange, Lang, single
 
-STAGES = (0, 48 * 4096, 66 * 4096, 94 * 4096, 130 * 4096)
+STAGES = (0, 48 * 4096, 66 * 4096, 94 * 4096, 112 * 4096)
 """The dialogues with which the stages of the curriculum begin: what is learned quickly gives way to what comes slowly."""
 
 Make = Callable[[random.Random, Lang, bool], Dialogue]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.workspace import ROOT
+from backend.chat import replies as replies_module
+from backend.chat.replies import Replies
+from backend.queue.store import Store
+from backend.workspace import ROOT, Workspace
+from tests.support.panel import end_all_of
+from tests.support.stub_openai import Stub, published, stub
 
 OpenPage = Callable[[str], AppTest]
 
@@ -24,3 +29,27 @@ def open_page() -> OpenPage:
         return app
 
     return open_
+
+
+@pytest.fixture
+def panel(workspace: Workspace, store: Store) -> Iterator[Replies]:
+    """What writes answers in this process; at the end neither it nor a watcher that a start brought up is left."""
+    replies = replies_module.replies(workspace, store)
+    yield replies
+    replies.close()
+    replies.conversations.close()
+    replies_module._all.pop(str(workspace.root))
+    end_all_of(workspace.root)
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[Stub]:
+    """A running model called ``stub``."""
+    with stub() as running, published(store, running):
+        yield running
+
+
+@pytest.fixture
+def chat(open_page: OpenPage) -> AppTest:
+    """The Chat page, with no conversation open."""
+    return open_page("chat")

@@ -2,84 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend.chat import replies as replies_module
 from backend.chat.answers import Answers
 from backend.chat.params import ChatParams
 from backend.chat.replies import Replies
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
 from tests.pages.conftest import OpenPage
+from tests.support.chat_page import here, plan, popovers, reopen, said, say
 from tests.support.page_text import labels, text
-from tests.support.panel import end_all_of
 from tests.support.stub_openai import Stub, published, stub
 
-
-@pytest.fixture(autouse=True)
-def panel(workspace: Workspace, store: Store) -> Iterator[Replies]:
-    """What writes answers in this process; at the end neither it nor a watcher that a start brought up is left."""
-    replies = replies_module.replies(workspace, store)
-    yield replies
-    replies.close()
-    replies.conversations.close()
-    replies_module._all.pop(str(workspace.root))
-    end_all_of(workspace.root)
-
-
-@pytest.fixture
-def server(store: Store) -> Iterator[Stub]:
-    with stub() as running, published(store, running):
-        yield running
-
-
-@pytest.fixture
-def chat(open_page: OpenPage) -> AppTest:
-    return open_page("chat")
-
-
-def reopen(conversation: str) -> AppTest:
-    """The page in a new session, by its address."""
-    app = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=30).run()
-    app.query_params["c"] = conversation
-    app.switch_page(str(ROOT / "pages" / "chat.py")).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def say(app: AppTest, prompt: str) -> AppTest:
-    app.chat_input(key="chat_prompt").set_value(prompt).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def said(app: AppTest) -> list[str]:
-    """The texts of the messages, as they are drawn."""
-    return ["\n".join(str(e.value) for e in [*m.markdown, *m.text]) for m in app.chat_message]
-
-
-def popovers(app: AppTest) -> list[str]:
-    """The labels of what is folded away behind a button."""
-    return [block.proto.popover.label for block in app.get("popover")]
+pytestmark = pytest.mark.usefixtures("panel")
 
 
 def field(app: AppTest, kind: str, name: str) -> Any:
     """The widget of one chat setting; its key ends in a number that grows when we set values ourselves."""
     return next(w for w in app.get(kind) if str(w.key).startswith(f"chat_param_{name}_"))
-
-
-def plan(**script: object) -> str:
-    return "!" + json.dumps(script)
-
-
-def here(app: AppTest) -> str:
-    value = app.query_params["c"]
-    return value[0] if isinstance(value, list) else value
 
 
 def test_a_first_prompt_is_answered_with_figures_and_the_address_names_the_conversation(
@@ -143,7 +86,7 @@ def test_regenerate_replaces_the_answer_and_keeps_the_earlier_one(server: Stub, 
     chat.button(key=f"chat_again_{first.id}").click().run()
     second = panel.conversations.messages(here(chat))[-1]
     assert second.id != first.id
-    assert "Earlier answers" in popovers(chat)
+    assert panel.conversations.message(first.id).superseded
     assert len(server.requests()) == 2
 
 

@@ -49,6 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, self.requests)
         elif self.path == "/cancelled":
             self._json(200, type(self).cancelled)
+        elif self.path == "/metrics":
+            self._metrics()
         elif self.path.endswith("/models"):
             self._json(200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
         else:
@@ -61,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {KEY}":
             self._error(401, "invalid_api_key", "Incorrect API key")
             return
-        prompt = body["messages"][-1]["content"] if "messages" in body else str(body.get("prompt", ""))
+        prompt = _text(body["messages"][-1]["content"]) if "messages" in body else str(body.get("prompt", ""))
         plan = dict(self.script)
         if prompt.startswith("!{"):
             plan |= json.loads(prompt[1:])
@@ -116,6 +118,20 @@ class _Handler(BaseHTTPRequestHandler):
             with self.lock:
                 type(self).cancelled += 1
 
+    def _metrics(self) -> None:
+        """Under LMDeploy's names."""
+        values = {
+            "lmdeploy:num_requests_running": 1, "lmdeploy:num_requests_waiting": 2,
+            "lmdeploy:gpu_cache_usage_perc": 0.25, "lmdeploy:request_success_total": len(self.requests),
+            "lmdeploy:generation_tokens_total": 10 * len(self.requests),
+        }  # fmt: skip
+        lines = [f'{name}{{model_name="{self.model}"}} {value}' for name, value in values.items()]
+        payload = "\n".join(lines).encode()
+        self.send_response(200 if self.headers.get("Authorization") == f"Bearer {KEY}" else 401)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
     def _event(self, choice: dict[str, Any] | None, **more: Any) -> None:
         chunk = {**self._head("chat.completion.chunk"), "choices": [choice] if choice else [], **more}
         self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
@@ -134,6 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    """What is said in a message, pictures left out."""
+    return content if isinstance(content, str) else "\n".join(str(part.get("text", "")) for part in content)
 
 
 class Stub:

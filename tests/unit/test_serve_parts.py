@@ -17,15 +17,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.catalog import ModelCard
+from backend.engines.crashes import last_words
 from backend.errors import ModelError, SpecError
 from backend.specs import parse
 from backend.specs.serve import ServeSpec
 from jobs.harness import Job
-from jobs.serve import make_plan
 from jobs.serving import frames
 from jobs.serving.api_errors import ApiError
-from jobs.serving.child import last_words
 from jobs.serving.cutting import Cutter
+from jobs.serving.launch import make_plan
 from jobs.serving.memory import free_bytes, serving_dtype
 from jobs.serving.plan import Plan
 from jobs.serving.requests import parse_chat, parse_completion

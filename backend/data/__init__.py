@@ -1,0 +1,1 @@
+"""Datasets: rows that a model can be taught with."""

@@ -1,0 +1,70 @@
+"""Pictures and text files in a conversation: taken from the input, and shown with the message they came with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+from streamlit.typing import ChatInputValue
+
+from backend.chat import attachments, uploads
+from backend.chat.attachments import Attachment, Upload
+from backend.chat.records import Message
+from backend.errors import ConflictError
+from backend.i18n import _, ngettext
+from ui import context, errors
+
+TYPES = [*uploads.IMAGE_TYPES, *uploads.TEXT_TYPES]
+MAX_MIB = uploads.MAX_BYTES >> 20
+THUMBNAIL_PX = 160
+
+
+def taken(value: str | ChatInputValue) -> list[Upload]:
+    """The files beside what was typed, checked.
+
+    Raises:
+        ConflictError: see :func:`backend.chat.uploads.check_all`.
+    """
+    return [] if isinstance(value, str) else uploads.check_all([(file.name, file.getvalue()) for file in value.files])
+
+
+def shown(message: Message) -> None:
+    """The files of a message: pictures small (a click enlarges them), texts to unfold."""
+    if not message.attachments:
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        for place, each in enumerate(message.attachments):
+            try:
+                data = attachments.read(context.workspace(), each)
+            except ConflictError as error:
+                st.caption(":material/broken_image: " + errors.plain(error.localized()[0]))
+                continue
+            if each.kind == "image":
+                width = min(THUMBNAIL_PX, each.width)
+                st.image(data, caption=errors.plain(each.name), width=width, alt=each.name)
+            else:
+                _text(each, data, f"chat_file_{message.id}_{place}")
+
+
+def _text(each: Attachment, data: bytes, key: str) -> None:
+    count = ngettext("{n} character", "{n} characters", each.chars).format(n=f"{each.chars:,}")
+    popover = st.popover(
+        errors.plain(each.name),
+        icon=":material/description:",
+        help=count,
+        key=key,
+        on_change="rerun",
+    )
+    # A folded text is not sent to the browser.
+    if popover.open:
+        with popover:
+            st.caption(count)
+            st.code(data.decode("utf-8"), language=None, wrap_lines=True, height=400)
+
+
+def blind_note(messages: Sequence[Message], model: str | None) -> None:
+    """Where the conversation holds pictures and the model that is asked next cannot see: it answers without them."""
+    pictures = any(each.kind == "image" for message in messages for each in message.attachments)
+    if pictures and model and attachments.can_see(context.workspace(), model) is False:
+        text = _("{model} reads text only: it is told the names of the pictures above, and does not see them.")
+        st.caption(":material/visibility_off: " + text.format(model=errors.plain(model)))
