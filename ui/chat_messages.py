@@ -200,9 +200,11 @@ def _remarks(message: Message) -> None:
 
 def _under(message: Message, last: bool, busy: bool, versions: Sequence[int]) -> None:
     """The figures of an answer, and what can be done with it: often used things as buttons, the rest in one menu."""
+    line = figures(message)
+    if line and last:
+        st.caption(line)  # the newest answer has more buttons than fit beside it
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        line = figures(message)
-        if line:
+        if line and not last:
             st.caption(line, width="content")
         chat_branches.switch(message, versions, busy)
         if last and message.state != "failed":

@@ -28,6 +28,7 @@ from jobs.serving.cutting import Cutter
 from jobs.serving.launch import make_plan
 from jobs.serving.memory import free_bytes, serving_dtype
 from jobs.serving.plan import Plan
+from jobs.serving.prompts import Prompt
 from jobs.serving.requests import parse_chat, parse_completion
 
 CARD = ModelCard("m", Path("/m"), "LlamaForCausalLM", dtype="float16", size_bytes=10 << 20, context_length=131072)
@@ -217,6 +218,7 @@ def test_a_model_that_fails_is_told_to_the_client_after_what_it_wrote() -> None:
     model = SimpleNamespace(
         device="cpu",
         config=SimpleNamespace(model_type="llama"),
+        get_input_embeddings=lambda: SimpleNamespace(num_embeddings=8),
         generation_config=SimpleNamespace(do_sample=False),
         generate=generate,
     )
@@ -225,7 +227,7 @@ def test_a_model_that_fails_is_told_to_the_client_after_what_it_wrote() -> None:
 
     async def read() -> list[Any]:
         generator = Generator(plan, model, SimpleNamespace(_tokenizer=None))
-        answer = generator.start([1], request, 9, chat=False)
+        answer = generator.start(Prompt([1]), request, 9, chat=False)
         got: list[Any] = []
         try:
             async for pieces in answer.frames.read():
