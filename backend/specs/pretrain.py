@@ -28,7 +28,7 @@ class PretrainSpec(Spec):
         "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 5 or 13 million parameters")
     )
     seed: int = Field(1, ge=0, title=N_("Seed"), description=N_("Seed of weights and data"))
-    steps: int = Field(4150, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
+    steps: int = Field(7080, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
     batch_tokens: int = Field(8192, ge=1024, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step"))
     micro_batches: int = Field(
         4, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
@@ -48,7 +48,7 @@ class PretrainSpec(Spec):
         50, ge=0, title=N_("Warm-up steps"), description=N_("Steps over which the learning rate rises")
     )
     decay_steps: int = Field(
-        800, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
+        2000, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
     )
     prompt_weight: float = Field(
         0.0,
