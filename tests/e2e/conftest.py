@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from backend.queue.store import Store, open_store
+from backend.workspace import open_workspace
 from tests.support.browser import Visitor, chromium, visitor
 from tests.support.panel import Panel, start_panel
+from tests.support.stub_openai import Stub, published, stub
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +35,21 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
     running = start_panel(tmp_path_factory.mktemp("workspace"))
     yield running
     running.stop()
+
+
+@pytest.fixture
+def store(panel: Panel) -> Iterator[Store]:
+    """The jobs of the panel's workspace."""
+    opened = open_store(open_workspace(panel.workspace))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[Stub]:
+    """A model called ``stub`` that says what the test tells it to."""
+    with stub() as running, published(store, running):
+        yield running
 
 
 @pytest.fixture

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from backend.queue.store import Store, open_store
-from backend.workspace import open_workspace
 from tests.support.browser import PHONE, overflow, settle
-from tests.support.panel import Panel
-from tests.support.stub_openai import Stub, published, stub
+from tests.support.stub_openai import Stub
 from tests.support.wait import until
 
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture
-def store(panel: Panel) -> Iterator[Store]:
-    opened = open_store(open_workspace(panel.workspace))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def server(store: Store) -> Iterator[Stub]:
-    with stub() as running, published(store, running):
-        yield running
 
 
 def send(page: Page, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -12,26 +12,12 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from backend.queue.store import Store, open_store
 from backend.workspace import open_workspace
 from tests.support.browser import PHONE, Visitor, overflow, settle, visitor
-from tests.support.panel import Panel, start_panel
+from tests.support.panel import start_panel
 from tests.support.stub_openai import Stub, published, stub
 from tests.support.wait import until
 
 expect.set_options(timeout=30_000)  # a browser, a panel and a model server share what may be two busy cores
 FIGURES = re.compile(r"\d+ tokens? · first token after \d+\.\d\d s")
-
-
-@pytest.fixture
-def store(panel: Panel) -> Iterator[Store]:
-    opened = open_store(open_workspace(panel.workspace))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def server(store: Store) -> Iterator[Stub]:
-    """A model called ``stub`` that says what the test tells it to."""
-    with stub() as running, published(store, running):
-        yield running
 
 
 def say(page: Page, text: str) -> None:
@@ -141,13 +127,15 @@ def test_stop_in_mid_answer_keeps_what_was_said_also_after_a_reload(
     page.get_by_role("button", name=re.compile("^Stop")).click()
     expect(page.get_by_text("Stopped here. What was said is kept.")).to_be_visible()
     settle(page)
+    expect(messages(page).last.get_by_role("button", name="More")).to_be_visible()  # the last thing to come
     said = messages(page).last.inner_text()
     assert "w10" in said
     until(lambda: server.cancelled() >= 1, 10, "the server stopped working")
     page.reload()
     settle(page)
     expect(page.get_by_text("Stopped here. What was said is kept.")).to_be_visible()
-    assert messages(page).last.inner_text() == said
+    # The buttons under it come a moment after the text.
+    until(lambda: messages(page).last.inner_text() == said, 10, "the message reads as before")
     say(page, "Go on")
     answered(page, 4)
 

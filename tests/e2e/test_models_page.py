@@ -53,7 +53,9 @@ def test_models_below_a_folder_are_found_listed_and_removed_again(visit: Visit, 
     card.get_by_text("Details", exact=True).click()
     expect(card.get_by_text("estimate")).to_be_visible()
     settle(page)  # a popover that opens while the page still grows stays where the page was
-    card.get_by_role("button", name="Remove from the list").click()
+    remove = card.get_by_role("button", name="Remove from the list")
+    remove.evaluate("button => button.scrollIntoView({block: 'center'})")
+    remove.click()
     page.get_by_role("button", name="Remove beta").click()
     expect(page.get_by_text("beta is off the list.")).to_be_visible()
     expect(card).to_have_count(0)

@@ -31,18 +31,6 @@ Messages = list[Any]
 
 
 @pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    running = start_panel(tmp_path_factory.mktemp("gateway"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def home(panel: Panel) -> Workspace:
-    return open_workspace(panel.workspace)
-
-
-@pytest.fixture(scope="module")
 def key(home: Workspace) -> str:
     return Keys(home).create("tests")[1]
 

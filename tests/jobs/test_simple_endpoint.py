@@ -13,24 +13,12 @@ import pytest
 from backend.connect import SIMPLE_PATH
 from backend.queue.store import open_store
 from backend.web.keys import Keys
-from backend.workspace import Workspace, open_workspace
-from tests.support.panel import Panel, start_panel
+from backend.workspace import Workspace
+from tests.support.panel import Panel
 from tests.support.served import served
 from tests.support.stub_openai import Stub, stub
 
 HISTORY = [["What do I sow in spring?", "Peas."], ["And in summer?", "秋菜。"]]
-
-
-@pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    running = start_panel(tmp_path_factory.mktemp("simple"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def home(panel: Panel) -> Workspace:
-    return open_workspace(panel.workspace)
 
 
 @pytest.fixture(scope="module")

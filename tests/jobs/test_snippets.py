@@ -20,8 +20,8 @@ import pytest
 from backend.connect import KEY_VARIABLE, Snippet, export, snippets
 from backend.queue.store import open_store
 from backend.web.keys import Keys
-from backend.workspace import Workspace, open_workspace
-from tests.support.panel import Panel, start_panel
+from backend.workspace import Workspace
+from tests.support.panel import Panel
 from tests.support.served import served
 from tests.support.stub_openai import Stub, stub
 
@@ -31,18 +31,6 @@ SAID = f"You said: {PROMPT}"
 NODE = Path(playwright.__file__).parent / "driver" / "node"
 """Playwright brings a Node.js along."""
 NAMES = [snippet.name for snippet in snippets("", "", "")]
-
-
-@pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    running = start_panel(tmp_path_factory.mktemp("snippets"))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def home(panel: Panel) -> Workspace:
-    return open_workspace(panel.workspace)
 
 
 @pytest.fixture(scope="module")

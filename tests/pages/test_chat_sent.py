@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from backend import catalog
-from backend.chat import replies as replies_module
 from backend.chat import sent
 from backend.chat.replies import Replies
 from backend.chat.sent import Sent
@@ -23,29 +21,9 @@ from tests.pages.conftest import OpenPage
 from tests.support import models
 from tests.support.chat_page import choose, here, plan, popovers, reopen, said, say
 from tests.support.page_text import text
-from tests.support.panel import end_all_of
 from tests.support.stub_openai import Stub, published, stub
 
-
-@pytest.fixture(autouse=True)
-def panel(workspace: Workspace, store: Store) -> Iterator[Replies]:
-    replies = replies_module.replies(workspace, store)
-    yield replies
-    replies.close()
-    replies.conversations.close()
-    replies_module._all.pop(str(workspace.root))
-    end_all_of(workspace.root)
-
-
-@pytest.fixture
-def server(store: Store) -> Iterator[Stub]:
-    with stub() as running, published(store, running):
-        yield running
-
-
-@pytest.fixture
-def chat(open_page: OpenPage) -> AppTest:
-    return open_page("chat")
+pytestmark = pytest.mark.usefixtures("panel")
 
 
 def png(colour: str = "red") -> bytes:
