@@ -14,7 +14,7 @@ from backend.chat.conversations import Conversations
 from backend.data.collected import Collected
 from backend.queue.store import open_store
 from backend.workspace import open_workspace
-from tests.support.browser import PHONE, Visitor, overflow, settle
+from tests.support.browser import PHONE, Visitor, open_popover, overflow, settle
 from tests.support.panel import Panel
 from tests.support.stub_openai import Stub, published, stub
 from tests.support.talk import Talk, living
@@ -144,7 +144,7 @@ def test_both_files_of_a_conversation_can_be_fetched(talk: Talk, open_page: Call
     page.goto(f"{page.url.split('?')[0]}?c={talk.id}")
     expect(messages(page)).to_have_count(20)
     settle(page)
-    page.get_by_role("button", name="Export").click()
+    open_popover(page.get_by_role("button", name="Export"), page.get_by_role("button", name="Markdown, to read"))
     files = {}
     for name in ("Markdown, to read", "JSON, with everything"):
         with page.expect_download() as waiting:

@@ -117,6 +117,7 @@ def test_fonts_and_everything_else_come_from_the_panel_itself(visit: Visit, pane
     asked: list[str] = []
     person.context.on("request", lambda request: asked.append(request.url))
     page = person.open("/")
+    page.wait_for_function("""() => document.fonts.check('14px "Noto Sans SC Common"', '模型')""")
     page.wait_for_function("() => document.fonts.status === 'loaded'")
     strangers = {urlsplit(u).netloc for u in asked if urlsplit(u).scheme not in ("data", "blob")} - {
         urlsplit(panel.url).netloc
@@ -124,7 +125,6 @@ def test_fonts_and_everything_else_come_from_the_panel_itself(visit: Visit, pane
     assert strangers == set()
     fonts = {url.rsplit("/", 1)[-1] for url in asked if "/fonts/" in url}
     assert {"inter-latin.woff2", "noto-sans-sc-common.woff2"} <= fonts
-    assert page.evaluate("() => document.fonts.check('14px \"Noto Sans SC Common\"', '模型')")
 
 
 def test_english_pages_load_no_chinese_font_but_the_switchs(visit: Visit) -> None:

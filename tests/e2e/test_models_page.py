@@ -11,7 +11,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from backend import catalog, settings
 from backend.workspace import open_workspace
 from tests.support import models
-from tests.support.browser import PHONE, Visitor, overflow, settle
+from tests.support.browser import PHONE, Visitor, open_popover, overflow, settle
 from tests.support.panel import Panel
 from tests.support.stub_hub import Repo, StubHub, tiny
 
@@ -52,11 +52,9 @@ def test_models_below_a_folder_are_found_listed_and_removed_again(visit: Visit, 
     expect(card.get_by_role("button", name="Start server")).to_be_visible()
     card.get_by_text("Details", exact=True).click()
     expect(card.get_by_text("estimate")).to_be_visible()
-    settle(page)  # a popover that opens while the page still grows stays where the page was
-    remove = card.get_by_role("button", name="Remove from the list")
-    remove.evaluate("button => button.scrollIntoView({block: 'center'})")
-    remove.click()
-    page.get_by_role("button", name="Remove beta").click()
+    really = page.get_by_role("button", name="Remove beta")
+    open_popover(card.get_by_role("button", name="Remove from the list"), really)
+    really.click()
     expect(page.get_by_text("beta is off the list.")).to_be_visible()
     expect(card).to_have_count(0)
     expect(page.locator("[class*='st-key-model_']").filter(has_text="alpha")).to_be_visible()

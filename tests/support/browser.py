@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from backend.workspace import ROOT
 from tests.support.panel import Panel
@@ -93,6 +93,19 @@ def settle(page: Page, timeout_s: float = 30) -> None:
     """Wait until the page is connected and no script of it runs."""
     page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']", timeout=timeout_s * 1000)
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_s * 1000)
+
+
+def open_popover(trigger: Locator, inside: Locator) -> None:
+    """Open the popover of ``trigger``, which holds ``inside``; anew where the page still moved and left it out of sight."""
+    for _ in range(3):
+        trigger.evaluate("element => element.scrollIntoView({block: 'center'})")
+        trigger.click()
+        try:
+            expect(inside).to_be_in_viewport(timeout=5_000)
+            return
+        except AssertionError:
+            trigger.page.keyboard.press("Escape")
+    expect(inside).to_be_in_viewport()
 
 
 def overflow(page: Page) -> int:
