@@ -18,7 +18,7 @@ from tests.support.jobs import Queue
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-ORDER = ("unit", "pages", "jobs", "e2e", "gpu", "bench")
+ORDER = ("unit", "pages", "jobs", "engines", "e2e", "gpu", "bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

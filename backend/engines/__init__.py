@@ -1,6 +1,9 @@
-"""The programs that run models. One module per engine; adding an engine is adding its module and a line in ``ENGINES``.
+"""The programs that people's work is done with. One module per engine; adding an engine is adding its module, which says
+``ENGINE = ...``, and the lock of its environment in ``locks/``.
 
 base.py          what every engine can be asked
+registry.py      which engines there are: the modules here that have an ENGINE
+recipes.py       how an engine's environment is made, and what is mended in it
 transformers.py  in the panel's own environment, on the CPU or a GPU
 lmdeploy.py      in an environment of its own, on GPUs; its settings in lmdeploy_options.py, where it lies in lmdeploy_env.py
 refusals.py      reasons that several of them have
@@ -13,7 +16,22 @@ serving.py       start, stop, sleep, wake: what the pages, the gateway and the c
 
 from __future__ import annotations
 
-from backend.engines.base import Engine, Place, Problem
+from backend.engines.base import Capability, Engine, Place, Problem, ServingEngine
 from backend.engines.choice import ENGINES, check, pick, refusal
+from backend.engines.recipes import Patch, Recipe
+from backend.engines.registry import engines
 
-__all__ = ["ENGINES", "Engine", "Place", "Problem", "check", "pick", "refusal"]
+__all__ = [
+    "ENGINES",
+    "Capability",
+    "Engine",
+    "Patch",
+    "Place",
+    "Problem",
+    "Recipe",
+    "ServingEngine",
+    "check",
+    "engines",
+    "pick",
+    "refusal",
+]

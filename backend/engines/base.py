@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from backend.catalog.cards import ModelCard
+from backend.engines.recipes import Recipe
 from backend.errors import PanelError
 from backend.specs.serve import ServeSpec
 
@@ -37,16 +38,51 @@ class Place:
     adapters: tuple[tuple[str, Path], ...] = ()
 
 
+@dataclass(frozen=True)
+class Capability:
+    """One thing that an engine may be used for on this machine. name: what, for people, translated when it is drawn.
+    problem: why it cannot be done here; None: it can."""
+
+    name: str
+    problem: PanelError | None = None
+
+
 class Engine(Protocol):
-    """One way to run a model. It says what it can do; the jobs start what :meth:`command` names."""
+    """One program that a person's work is done with. A module of this package with an ``ENGINE`` is one."""
 
     @property
     def name(self) -> str:
-        """As ``ServeSpec.engine`` names it, such as ``transformers``."""
+        """As specs name it, such as ``transformers``; lower case, also the name of its environment and of its locks."""
 
     @property
     def title(self) -> str:
         """The name that its makers write, such as ``LMDeploy``."""
+
+    @property
+    def purpose(self) -> str:
+        """What a person has it for, in one sentence, marked with ``N_``."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Of ``serve``, ``finetune``, ``quantize``, ``evaluate``, ``agent``: the pages that may offer it."""
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How its environment is made; None where it lives in the panel's own."""
+
+    def unavailable(self) -> PanelError | None:
+        """Why it cannot run on this machine; None where it can. Starts no process, imports nothing heavy."""
+
+    def capabilities(self) -> list[Capability]:
+        """What it can be used for here, and what not, because of what."""
+
+
+class ServingEngine(Engine, Protocol):
+    """An engine that serves models. It says what it can do; the jobs start what :meth:`command` names."""
+
+    @property
+    def preference(self) -> int:
+        """Where several can serve a model, the one with the greatest is taken."""
 
     @property
     def sleeps(self) -> bool:
@@ -54,9 +90,6 @@ class Engine(Protocol):
 
     def options(self) -> tuple[str, ...]:
         """The fields of :class:`backend.specs.serve.ServeSpec` that mean something to it, in the order of the spec."""
-
-    def unavailable(self) -> PanelError | None:
-        """Why it cannot run on this machine; None where it can."""
 
     def refuses(self, card: ModelCard) -> PanelError | None:
         """Why it cannot serve this model, however it is set; None where it can. Looks at the card only."""

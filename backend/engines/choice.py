@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backend.catalog.cards import ModelCard
-from backend.engines.base import Engine, Problem
-from backend.engines.lmdeploy import LMDeployEngine
-from backend.engines.transformers import TransformersEngine
+from backend.engines.base import Problem, ServingEngine
+from backend.engines.registry import serving
 from backend.errors import PanelError, SpecError
 from backend.i18n import N_, _
 from backend.specs.serve import ServeSpec
 
-ENGINES: dict[str, Engine] = {"lmdeploy": LMDeployEngine(), "transformers": TransformersEngine()}
+ENGINES: dict[str, ServingEngine] = serving()
 """By name, the one to prefer first."""
 COMMON = frozenset({"model", "name", "engine"})
 
 
-def pick(spec: ServeSpec, card: ModelCard) -> Engine:
+def pick(spec: ServeSpec, card: ModelCard) -> ServingEngine:
     """The engine that ``spec`` names; for ``auto`` the first that runs on this machine and takes this model, of these the
     first that can be set as asked.
 
@@ -43,7 +42,7 @@ def pick(spec: ServeSpec, card: ModelCard) -> Engine:
 
 
 def check(
-    engine: Engine, spec: ServeSpec, card: ModelCard, gpus: int | None = None, more: Sequence[Problem] = ()
+    engine: ServingEngine, spec: ServeSpec, card: ModelCard, gpus: int | None = None, more: Sequence[Problem] = ()
 ) -> None:
     """Whether ``engine`` can be set as ``spec`` says, on a machine with ``gpus`` GPUs (None: not looked at).
 
@@ -63,7 +62,7 @@ def check(
     )
 
 
-def foreign(engine: Engine, spec: ServeSpec) -> list[Problem]:
+def foreign(engine: ServingEngine, spec: ServeSpec) -> list[Problem]:
     """Settings that somebody changed and that mean nothing to ``engine``."""
     known = COMMON | set(engine.options())
     return [

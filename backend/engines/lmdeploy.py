@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from backend.catalog.cards import ModelCard
 from backend.engines import crashes, kv, lmdeploy_env, lmdeploy_options
-from backend.engines.base import Place, Problem
+from backend.engines.base import Capability, Place, Problem
 from backend.engines.lmdeploy_options import core, knows
+from backend.engines.recipes import Recipe
 from backend.engines.refusals import needs_consent, unknown_quantization, unusable
 from backend.errors import ModelError, PanelError
 from backend.i18n import N_
@@ -33,6 +34,10 @@ class LMDeployEngine:
 
     name = "lmdeploy"
     title = "LMDeploy"
+    purpose = N_("Serves models on NVIDIA GPUs to many people at once, and makes 4-bit copies of models.")
+    roles = ("serve", "quantize")
+    recipe = Recipe(packages=("lmdeploy", "torch", "transformers"), flavours=("cpu", "cuda"), imports=("lmdeploy",))
+    preference = 20
     sleeps = True
 
     def options(self) -> tuple[str, ...]:
@@ -63,6 +68,9 @@ class LMDeployEngine:
 
     def unavailable(self) -> PanelError | None:
         return lmdeploy_env.unavailable()
+
+    def capabilities(self) -> list[Capability]:
+        return [Capability(N_("Serve models"), self.unavailable())]
 
     def refuses(self, card: ModelCard) -> PanelError | None:
         problem = unusable(card)
@@ -146,3 +154,6 @@ class LMDeployEngine:
     def _fixed_bytes(self, card: ModelCard, tp: int) -> int:
         """On each GPU beside the KV cache."""
         return self._weights(card) // tp + RUNTIME_BYTES
+
+
+ENGINE = LMDeployEngine()

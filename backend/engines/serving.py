@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from backend import catalog
 from backend.catalog import ModelCard
-from backend.engines import Engine, Place, adapters, check, pick
+from backend.engines import Place, ServingEngine, adapters, check, pick
 from backend.errors import ConflictError, NotFoundError, ServerError
 from backend.i18n import N_
 from backend.queue.resources import cards
@@ -63,7 +63,7 @@ class Prepared:
     """A server that could be started. ``spec`` names its engine. ``command``: what will run, its port and folder left open."""
 
     card: ModelCard
-    engine: Engine
+    engine: ServingEngine
     spec: ServeSpec
     command: list[str]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from backend.catalog.cards import ModelCard
 from backend.engines import crashes
-from backend.engines.base import Place, Problem
+from backend.engines.base import Capability, Place, Problem
 from backend.engines.refusals import needs_consent, unknown_quantization, unusable
 from backend.errors import ModelError, PanelError, ServerError
 from backend.i18n import N_, _
@@ -26,6 +26,10 @@ class TransformersEngine:
 
     name = "transformers"
     title = "transformers"
+    purpose = N_("Serves and trains models on the CPU or a GPU, in the panel's own environment.")
+    roles = ("serve", "finetune")
+    recipe = None
+    preference = 10
     sleeps = False
 
     def options(self) -> tuple[str, ...]:
@@ -53,6 +57,9 @@ class TransformersEngine:
             engine=self.name,
             missing=", ".join(missing),
         )
+
+    def capabilities(self) -> list[Capability]:
+        return [Capability(N_("Serve models"), self.unavailable())]
 
     def refuses(self, card: ModelCard) -> PanelError | None:
         problem = unusable(card)
@@ -90,3 +97,6 @@ class TransformersEngine:
 
     def explain(self, lines: Sequence[str], code: int, *, model: str, times: int) -> PanelError:
         return crashes.explain(lines, code, model=model, times=times)
+
+
+ENGINE = TransformersEngine()

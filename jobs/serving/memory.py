@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from backend.catalog import ModelCard
-from backend.engines import Engine
+from backend.engines import ServingEngine
 from backend.errors import ModelError, ServerError
 from backend.i18n import N_
 from backend.queue.resources import cards
@@ -43,7 +43,7 @@ def serving_dtype(card: ModelCard, device: str) -> str:
     return card.dtype
 
 
-def check(engine: Engine, card: ModelCard, plan: Plan) -> None:
+def check(engine: ServingEngine, card: ModelCard, plan: Plan) -> None:
     """Compare an estimate with what is free now.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from backend.engines import Engine
+from backend.engines import ServingEngine
 from backend.engines.crashes import PERMANENT
 from backend.errors import PanelError, ServerError
 from backend.i18n import N_
@@ -35,7 +35,7 @@ class Watch:
     """Keeps ``server`` answering until it is told to stop, idles out, or must give up."""
 
     def __init__(
-        self, job: Job, server: Server, engine: Engine, start: Callable[[], Child], idle_s: float, max_restarts: int
+        self, job: Job, server: Server, engine: ServingEngine, start: Callable[[], Child], idle_s: float, max_restarts: int
     ) -> None:
         self._job, self._server, self._engine, self._start = job, server, engine, start
         self._idle_s, self._max_restarts = idle_s, max_restarts
