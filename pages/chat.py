@@ -120,3 +120,5 @@ with talk, st.container(width=READING_PX, key="chat_log"):
             with st.container(horizontal=True, gap="small"):
                 for text in SUGGESTIONS:
                     st.button(_(text), key=f"chat_try_{text}", on_click=chat_state.send, args=(_(text),))
+    if not running:
+        chat_attach.waiting()

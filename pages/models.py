@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from backend.errors import PanelError
 from backend.i18n import _
-from ui import errors, models_add, models_download, models_list, serving, sub_views
+from ui import errors, models_add, models_convert, models_download, models_list, serving, sub_views
 
 VIEWS = {"list": models_list.draw, "add": models_add.draw, "download": models_download.draw}
 
@@ -33,7 +34,8 @@ if view == "list":
     serving.problem()
 stored = st.session_state.get("models_problem")
 if stored:
-    errors.show(stored, key="models")
+    ways = models_convert.actions(PanelError.from_dict(stored), st.session_state.get("add_name", "").strip())
+    errors.show(stored, key="models", actions=ways)
 said = st.session_state.pop("models_said", None)
 if said:
     st.toast(errors.plain(said), icon=":material/check_circle:")

@@ -17,15 +17,47 @@ from ui import context, errors
 TYPES = [*uploads.IMAGE_TYPES, *uploads.TEXT_TYPES]
 MAX_MIB = uploads.MAX_BYTES >> 20
 THUMBNAIL_PX = 160
+_KEPT = "chat_kept_files"
 
 
 def taken(value: str | ChatInputValue) -> list[Upload]:
-    """The files beside what was typed, checked.
+    """The files that go with what was typed, checked: those kept from a message that was refused, then those beside it.
 
     Raises:
         ConflictError: see :func:`backend.chat.uploads.check_all`.
     """
-    return [] if isinstance(value, str) else uploads.check_all([(file.name, file.getvalue()) for file in value.files])
+    return uploads.check_all([*kept(), *_beside(value)])
+
+
+def kept() -> list[tuple[str, bytes]]:
+    """Name and content of the files of a message that was refused: they wait for the next one."""
+    found: list[tuple[str, bytes]] = st.session_state.get(_KEPT, [])
+    return found
+
+
+def keep(value: str | ChatInputValue) -> None:
+    """The message with these files was refused: the browser's input has let go of them, so they are kept here."""
+    st.session_state[_KEPT] = [*kept(), *_beside(value)]
+
+
+def let_go(place: int | None = None) -> None:
+    """Forget the kept file at ``place``; without one, all: they have been sent."""
+    st.session_state[_KEPT] = [] if place is None else [f for at, f in enumerate(kept()) if at != place]
+
+
+def waiting() -> None:
+    """The kept files, each with a button that leaves it out."""
+    if not kept():
+        return
+    st.caption(":material/attach_file: " + _("Kept for your next message; press a file to leave it out:"))
+    with st.container(horizontal=True, gap="small", key="chat_kept"):
+        for place, (name, _data) in enumerate(kept()):
+            key = f"chat_kept_{place}_{name}"
+            st.button(errors.plain(name), key=key, icon=":material/close:", on_click=let_go, args=(place,))
+
+
+def _beside(value: str | ChatInputValue) -> list[tuple[str, bytes]]:
+    return [] if isinstance(value, str) else [(file.name, file.getvalue()) for file in value.files]
 
 
 def shown(message: Message) -> None:

@@ -67,10 +67,10 @@ def open_conversation() -> Conversation | None:
 
 def models() -> dict[str, bool]:
     """Models that can talk, by name, and whether each answers now: those that answer first."""
-    names = {server.model: True for server in running_servers(context.store()) if server.ready}
+    names = {name: True for server in running_servers(context.store()) if server.ready for name in server.names()}
     for card in catalog.models(context.workspace()):
         # A model without a template cannot take a conversation; the Models page says why one cannot be served.
-        if card.chat_template and refusal(card) is None:
+        if card.served.chat_template and refusal(card) is None:
             names.setdefault(card.name, False)
     chosen = st.session_state.get(MODEL)
     if chosen:
@@ -163,7 +163,9 @@ def send(text: str | None = None) -> None:
         st.session_state[_PROBLEM] = (0, error.to_dict())
         if text is None:
             st.session_state[PROMPT] = prompt
+            chat_attach.keep(given)
         return
+    chat_attach.let_go()
     _asked()
     st.session_state[_OPEN] = answer.conversation
     st.query_params["c"] = answer.conversation

@@ -11,7 +11,7 @@ from backend import catalog
 from backend.catalog import Found, ModelCard, Scan
 from backend.errors import PanelError
 from backend.i18n import _, ngettext
-from ui import context, errors, model_card
+from ui import context, errors, model_card, models_convert
 
 SHOWN = 30
 SCANNED = "folder"
@@ -202,6 +202,8 @@ def _broken(card: ModelCard) -> None:
     assert card.problem is not None
     message, hint = card.problem.localized()
     st.markdown(f"**{errors.plain(card.name)}**  \n:red[:material/error:] {errors.plain(message)} {errors.plain(hint)}")
+    key = hashlib.sha1(str(card.path).encode(errors="replace"), usedforsecurity=False).hexdigest()[:12]
+    models_convert.button(card.problem, card.name, key)
 
 
 def _rest(count: int) -> None:

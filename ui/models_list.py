@@ -13,7 +13,7 @@ from backend.catalog import ModelCard
 from backend.catalog.entries import entries
 from backend.engines import refusal
 from backend.i18n import N_, _, ngettext
-from ui import context, errors, model_card, serving, words
+from ui import context, errors, model_card, models_convert, serving, words
 
 MODEL = "model"
 """The address's parameter with the model that the list is narrowed to."""
@@ -28,7 +28,7 @@ _DRAWN = "models_drawn"
 
 KINDS: dict[str, tuple[str, Callable[[ModelCard], bool]]] = {
     "all": (N_("All"), lambda card: True),
-    "usable": (N_("Usable"), lambda card: card.problem is None and not card.adapter_of),
+    "usable": (N_("Usable"), lambda card: card.problem is None and card.unfit is None),
     "adapters": (N_("Adapters"), lambda card: bool(card.adapter_of)),
     "broken": (N_("Broken"), lambda card: card.problem is not None),
 }
@@ -66,7 +66,9 @@ def _around() -> list[Any]:
 
 
 def _downloading() -> list[Any]:
-    return context.store().list(states=("queued", "starting", "running", "stopping"), verb="download", limit=100)
+    """What brings a model: downloads and conversions."""
+    states = ("queued", "starting", "running", "stopping")
+    return [*context.store().list(states=states, verb="download", limit=100), *models_convert.under_way()]
 
 
 def _narrowed(cards: list[ModelCard]) -> list[ModelCard]:
@@ -125,7 +127,7 @@ def _downloads() -> None:
     for row in _downloading()[:3]:
         share = words.progress_of(row)
         state = f"{share:.0%}" if share is not None else words.look(row).word
-        st.caption(f":material/download: {errors.plain(row.title)} · {state}")
+        st.caption(f"{words.VERBS[row.verb][1]} {errors.plain(row.title)} · {state}")
 
 
 def _cards(cards: list[ModelCard]) -> None:

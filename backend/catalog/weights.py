@@ -114,6 +114,18 @@ def read_header(path: Path) -> dict[str, dict[str, Any]]:
     return tensors
 
 
+def read_headers(folder: Path) -> dict[str, dict[str, Any]]:
+    """:func:`read_header` of all weight files of a model folder.
+
+    Raises:
+        ModelError: as for :func:`read_weights`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for file in _shards(folder)[0]:
+        found.update(read_header(file))
+    return found
+
+
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     """A header's line about one tensor, if it is one; else ValueError, TypeError or KeyError."""
     begin, end = entry["data_offsets"]
@@ -198,8 +210,7 @@ def _shards(folder: Path) -> tuple[list[Path], set[str]]:
             "model_pickled",
             N_("{folder} holds only pickled weights ({example}); loading such a file can run any program it contains."),
             N_(
-                "Get the model in safetensors format. If you trust its maker, transformers converts it: load it with"
-                " from_pretrained and write it with save_pretrained."
+                "Get the model in safetensors format, or convert it: TuneDeck reads such a file without running anything in it."
             ),
             folder=str(folder),
             example=pickled[0],

@@ -33,12 +33,22 @@ def command(
     top_p: Annotated[float, typer.Option(help=_("Share of the likeliest words to choose from."))] = _DEFAULT.top_p,
     max_tokens: Annotated[int, typer.Option(help=_("Longest answer, in tokens."))] = _DEFAULT.max_tokens,
     seed: Annotated[int | None, typer.Option(help=_("The same number gives the same answer."))] = None,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help=_("Leave nothing to chance: the same question, the same answer."))
+    ] = False,
     start: Annotated[bool, typer.Option("--start", help=_("Start the model when it does not run, and wait."))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=_("Print one JSON document."))] = False,
 ) -> None:
     """Ask a model one question. The answer goes to standard output as it comes."""
     params = parse_params(
-        {"system": system, "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+        {
+            "system": system,
+            "temperature": temperature,
+            "top_p": top_p,
+            "max_tokens": max_tokens,
+            "seed": seed,
+            "deterministic": deterministic,
+        }
     )
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():

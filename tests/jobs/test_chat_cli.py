@@ -42,6 +42,12 @@ def test_the_prompt_can_come_from_standard_input_and_settings_reach_the_server(s
     assert [m["content"] for m in asked["messages"]] == ["Be brief", "Hi"]
 
 
+def test_deterministic_overrules_what_is_left_to_chance(server: Stub) -> None:
+    chat("stub", "Hi", "--deterministic", "--temperature", "1.5")
+    asked = server.requests()[-1]
+    assert (asked["temperature"], asked["top_p"], asked["seed"]) == (0, 1, 0)
+
+
 def test_json_is_one_document_with_the_figures(server: Stub) -> None:
     data: dict[str, Any] = json.loads(chat("stub", "Hi", "--json").stdout)
     assert data["answer"] == "You said: Hi"

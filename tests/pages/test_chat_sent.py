@@ -137,6 +137,23 @@ def test_a_file_that_cannot_be_sent_is_said_and_the_words_go_back_into_the_box(
     assert chat.chat_input(key="chat_prompt").proto.value == "Look at this"
 
 
+def test_the_good_files_beside_a_refused_one_wait_for_the_next_message(server: Stub, chat: AppTest) -> None:
+    attach(chat, ("red.png", png()), ("half.png", png()[:60]), prompt="Look at these")
+    assert server.requests() == []
+    assert [b.label for b in chat.button if str(b.key).startswith("chat_kept_")] == ["red.png", "half.png"]
+    say(chat, "Again")
+    assert "The picture 'half.png' cannot be read" in text(chat), "as long as it is there, it is said"
+    assert server.requests() == []
+    next(b for b in chat.button if b.label == "half.png").click().run()
+    say(chat, "Now")
+    content = server.requests()[-1]["messages"][0]["content"]
+    assert [part["type"] for part in content] == ["image_url", "text"]
+    assert content[1]["text"] == "Now"
+    assert not [b for b in chat.button if str(b.key).startswith("chat_kept_")], "what was sent waits no longer"
+    say(chat, "More")
+    assert server.requests()[-1]["messages"][-1]["content"] == "More"
+
+
 def test_a_model_that_reads_text_only_says_so_before_anything_is_sent(
     workspace: Workspace, tmp_path: Path, store: Store, open_page: OpenPage
 ) -> None:
