@@ -36,7 +36,13 @@ class LMDeployEngine:
     title = "LMDeploy"
     purpose = N_("Serves models on NVIDIA GPUs to many people at once, and makes 4-bit copies of models.")
     roles = ("serve", "quantize")
-    recipe = Recipe(packages=("lmdeploy", "torch", "transformers"), flavours=("cpu", "cuda"), imports=("lmdeploy",))
+    recipe = Recipe(
+        packages=("lmdeploy", "torch", "transformers"),
+        # cpu: the command line and `lite`; nothing of it serves without a GPU.
+        flavours=("cpu", "cuda"),
+        imports=("lmdeploy",),
+        environ={"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"},
+    )
     preference = 20
     sleeps = True
 
@@ -70,7 +76,10 @@ class LMDeployEngine:
         return lmdeploy_env.unavailable()
 
     def capabilities(self) -> list[Capability]:
-        return [Capability(N_("Serve models"), self.unavailable())]
+        return [
+            Capability(N_("Serve models to many people at once"), self.unavailable()),
+            Capability(N_("Make 4-bit copies of models"), lmdeploy_env.unusable()),
+        ]
 
     def refuses(self, card: ModelCard) -> PanelError | None:
         problem = unusable(card)

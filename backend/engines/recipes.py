@@ -41,8 +41,8 @@ class Recipe:
 
     packages: distributions whose versions a person wants to see, the engine itself first. flavours: ``cpu`` computes on
     the CPU only, ``cuda`` on NVIDIA GPUs too; the lock of each is ``locks/<engine>-<flavour>.txt``. imports: modules that
-    must load. environ: variables for every program in it. patches: see :class:`Patch`. selftest: module of
-    ``jobs/selftests`` that does the real thing on the starter model; empty: only the imports are tried.
+    must load. environ: variables for every program in it. patches: see :class:`Patch`. What
+    does the real thing on the starter model is the module of ``jobs/selftests`` that is named as the engine.
     """
 
     packages: tuple[str, ...]
@@ -50,7 +50,6 @@ class Recipe:
     imports: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
     patches: tuple[Patch, ...] = ()
-    selftest: str = ""
 
     def lock(self, flavour: str) -> Path:
         """The lock of ``flavour``; the file may not be there."""

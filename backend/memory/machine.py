@@ -29,7 +29,8 @@ _nvml_open = False
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU. index: NVML's; uuid: stable across restarts; total, free: bytes; load: 0 to 1 over the last second."""
+    """One GPU. index: NVML's; uuid: stable across restarts; total, free: bytes; load: 0 to 1 over the last second;
+    capability: compute capability, ``(8, 0)``; empty where the driver does not tell."""
 
     index: int
     uuid: str
@@ -37,6 +38,7 @@ class Gpu:
     total: int | None
     free: int | None
     load: float | None
+    capability: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def _gpu(nvml: Any, index: int) -> Gpu:
         total=int(memory.total) if memory is not None else None,
         free=int(memory.free) if memory is not None else None,
         load=load / 100 if load is not None else None,
+        capability=_ask(nvml, lambda: tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))) or (),
     )
 
 

@@ -1,7 +1,8 @@
 """The models that are shipped, in every transformers that an engine brings: the same prompts and the same answers.
 
-The engines' environments are those in the workspace (``environments/NAME``) and those whose interpreters are named in
-TUNEDECK_TEST_PYTHONS, separated by colons. A version that none of them has is skipped, and the reason says how to get it.
+The engines' environments are those of the person who runs the tests, those in the folder TUNEDECK_TEST_ENVIRONMENTS (see
+tests/engines), and those whose interpreters are named in TUNEDECK_TEST_PYTHONS, separated by colons. A version that none of
+them has is skipped, and the reason says how to get it.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ def _environments() -> list[Any]:
     """
     named = [path for path in os.environ.get("TUNEDECK_TEST_PYTHONS", "").split(":") if path]
     found = {path: _transformers(path) for path in named}
-    for path in sorted(default_root().glob("environments/*/bin/python")):
+    homes = [default_root() / "environments", *map(Path, filter(None, [os.environ.get("TUNEDECK_TEST_ENVIRONMENTS")]))]
+    for path in sorted(
+        path for home in homes for way in ("current/bin", "bin") for path in home.glob(f"*/{way}/python")
+    ):
         if has := _transformers(str(path)):
             found[str(path)] = has
     params = [pytest.param(path, id=has or path) for path, has in found.items()]
