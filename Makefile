@@ -5,11 +5,12 @@ SHELL := /bin/sh
 VENV := .venv/bin
 export PYTHON
 ARGS ?=
+NAME =
 
-.PHONY: help setup setup-dev run token test check bench translate lock clean
+.PHONY: help setup setup-dev run token engines test test-engines doctor check bench translate lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: ## make .venv from the pinned requirements (run and test do it when needed)
 	@python=$$(sh scripts/find_python.sh) && "$$python" scripts/setup.py
@@ -23,9 +24,20 @@ run: setup ## start the panel and print its link; ARGS="--help" lists its option
 token: setup ## print a fresh link to the running panel; older links stop working
 	@$(VENV)/python -m backend panel link --new
 
+engines: setup ## install LMDeploy, XTuner and all others; NAME=xtuner for one of them
+	@exec $(VENV)/python -m backend envs install $(if $(NAME),"$(NAME)",--all) $(ARGS)
+
+doctor: setup ## look at this machine: what would spoil your day, and what to do; ARGS="--report" to hand it on
+	@$(VENV)/python -m backend doctor $(ARGS)
+
 test: setup-dev ## run all tests; ARGS="-k queue" for some of them
 	@sh scripts/install_browser.sh
 	@$(VENV)/python -m pytest -m "not bench and not gpu" $(ARGS)
+
+test-engines: setup-dev ## install the engines where they are missing and test them for real; NAME=xtuner for one of them
+	@folder="$${TUNEDECK_TEST_ENVIRONMENTS:-$$HOME/.tunedeck/environments}" && export TUNEDECK_TEST_ENVIRONMENTS="$$folder" && \
+	TUNEDECK_ENVIRONMENTS_FOLDER="$$folder" $(VENV)/python -m backend envs install $(if $(NAME),"$(NAME)",--all) && \
+	$(VENV)/python -m pytest -m engines $(if $(NAME),tests/engines/test_$(NAME).py,tests/engines) $(ARGS)
 
 check: setup-dev ## linter, formatter, layers, types, texts and documents
 	@sh scripts/check.sh

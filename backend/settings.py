@@ -45,21 +45,59 @@ class Settings(BaseSettings):
     hub_timeout_s: int = Field(
         20, ge=1, le=3600, description=N_("Seconds without a byte after which a download is tried again")
     )
-    download_reserve_mib: int = Field(1024, ge=0, description=N_("Disk space in MiB that a download must leave free"))
-    lmdeploy_python: str = Field(
+    download_reserve_mib: int = Field(1024, ge=0, description=N_("Disk space in MiB that a download or an install must leave free"))
+    environments_folder: str = Field(
         "",
+        max_length=4000,
         description=N_(
-            "Python of the environment that holds LMDeploy; empty means environments/lmdeploy in the workspace"
+            "Folder for the environments of engines; empty means ~/.tunedeck/environments, whatever the workspace"
         ),
     )
+    shared_environments_folder: str = Field(
+        "",
+        max_length=4000,
+        description=N_("Folder with environments that somebody made for everyone on this machine; only read"),
+    )
+    pip_index_url: str = Field(
+        "", max_length=2000, description=N_("Package index, or a mirror of one; empty means what pip itself is set to")
+    )
+    pip_extra_index_url: str = Field(
+        "", max_length=2000, description=N_("A second package index, for builds that the first one lacks")
+    )
+    proxy: str = Field(
+        "", max_length=2000, description=N_("Proxy for packages; empty means what the environment of the panel says")
+    )
+    lmdeploy_python: str = Field(
+        "",
+        description=N_("Python of an environment of your own that holds LMDeploy; empty means the one TuneDeck makes"),
+    )
 
-    @field_validator("hf_endpoint", "modelscope_endpoint")
+    @field_validator("hf_endpoint", "modelscope_endpoint", "pip_index_url", "pip_extra_index_url", "proxy")
     @classmethod
     def _address(cls, value: str) -> str:
         address = value.strip().rstrip("/")
         if address and not address.startswith(("http://", "https://")):
             raise ValueError("an address begins with https:// or http://")
         return address
+
+    @field_validator("pip_index_url", "pip_extra_index_url", "proxy")
+    @classmethod
+    def _no_password(cls, value: str) -> str:
+        # Settings are shown to everyone who has the link, and stand in a file that people copy.
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError(
+                "a name and password do not belong here: put them into the file netrc of the folder secrets (see "
+                "docs/operations.md), or for a proxy into HTTPS_PROXY"
+            )
+        return value
+
+    @field_validator("environments_folder", "shared_environments_folder")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        folder = value.strip()
+        if folder and not Path(folder).expanduser().is_absolute():
+            raise ValueError("a folder is written from the root, as in /data/environments")
+        return folder
 
 
 @cache

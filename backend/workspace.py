@@ -10,10 +10,10 @@
     ├── attachments/           pictures and texts that were sent with messages, named by their content
     ├── downloads/             models from a hub, a folder each; .NAME.partial is one that is not whole yet
     ├── datasets/collected/    rows sent from the chat, one JSON Lines file a collection
-    ├── environments/          lmdeploy/: the environments of engines that need one of their own
+    ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher
-    └── secrets/               mode 0700: token, API keys; every file 0600
+    └── secrets/               mode 0700: token, API keys, netrc (logins for package indexes); every file 0600
 
 Imported by the supervisor, of which one runs per job: standard library only.
 """
@@ -82,11 +82,6 @@ class Workspace:
     def collected(self) -> Path:
         """Rows that were collected while chatting; made by the first one."""
         return self.root / "datasets" / "collected"
-
-    @property
-    def environments(self) -> Path:
-        """Engines that need an environment of their own, a folder each."""
-        return self.root / "environments"
 
     @property
     def logs(self) -> Path:

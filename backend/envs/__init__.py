@@ -7,4 +7,5 @@ planning.py what an install would do here: flavour, packages, bytes, room; and w
 running.py  how a program is started in one: its Python, its variables, our patches on its path
 pip.py      pip as it is run: index, proxy, offline folder; what its failures mean
 removing.py taking one away
+jobs.py     the jobs that do these things: asked for once, found again by their engine
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,12 +52,12 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; :meth:`from_dict` reads it."""
-        data = asdict(self)
-        data["checks"] = [
-            {**asdict(check), "figures": dict(check.figures), "problem": check.problem and check.problem.to_dict()}
+        # Not asdict(): it copies deeply, and an error that is raised with several values cannot be copied.
+        checks = [
+            {**vars(check), "figures": dict(check.figures), "problem": check.problem and check.problem.to_dict()}
             for check in self.checks
         ]
-        return data
+        return {**vars(self), "checks": checks}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:

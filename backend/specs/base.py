@@ -11,10 +11,14 @@ from backend.errors import SpecError
 from backend.i18n import N_
 
 VERBS: dict[str, str] = {
+    "bundle_env": "backend.specs.bundle_env:BundleEnvSpec",
+    "convert": "backend.specs.convert:ConvertSpec",
     "download": "backend.specs.download:DownloadSpec",
     "drill": "backend.specs.drill:DrillSpec",
+    "install_env": "backend.specs.install_env:InstallEnvSpec",
     "pretrain": "backend.specs.pretrain:PretrainSpec",
     "serve": "backend.specs.serve:ServeSpec",
+    "test_env": "backend.specs.test_env:TestEnvSpec",
 }
 """verb -> module:class. Loaded when needed, so that the panel does not import what it does not show."""
 

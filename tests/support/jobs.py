@@ -30,6 +30,7 @@ class Queue:
             **settings,
         }
         self.watcher: subprocess.Popen[bytes] | None = None
+        self.checkout = ROOT
 
     def start_watcher(self, prefix: tuple[str, ...] = (), **env: str) -> int:
         """Start the watcher process (behind ``prefix``, such as another program that runs it); returns its PID."""
@@ -42,7 +43,7 @@ class Queue:
         with (self.workspace.logs / "watcher-console.log").open("ab") as out:
             self.watcher = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "backend.queue.watcher", str(self.workspace.root)],
-                cwd=ROOT,
+                cwd=self.checkout,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -8,7 +8,8 @@ the environment too. Its server has the real one's addresses, its key, its metri
 tells what each start was given. What it does is a JSON object in ``script.json`` beside the package:
 
     die: print this and end with ``code`` (1) instead of loading      die_on: end so at a prompt with this word in it
-    say: the answer (default: "You said: <prompt>")
+    say: the answer (default: "You said: <prompt>"); an adapter says its name before it
+    wake_s: seconds that waking takes      no_wake: say this instead of waking
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             }
             self.answer(200, "".join(f"lmdeploy:{n}{labels} {float(v)}\n" for n, v in values.items()))
         elif self.path == "/is_sleeping":
-            self.answer(200, {"is_sleeping": state["asleep"]})
+            self.answer(200, {"is_sleeping": state["asleep"], "woken": counts.get("woken", 0)})
         elif self.path == "/v1/models":
             self.answer(200, {"object": "list", "data": [{"id": option("--model-name"), "object": "model"}]})
         else:
@@ -85,11 +86,15 @@ class Handler(BaseHTTPRequestHandler):
             state["asleep"] = True
             self.answer(200, {})
         elif self.path == "/wakeup":
+            if script().get("no_wake"):
+                return self.answer(500, {"message": script()["no_wake"]})
+            time.sleep(script().get("wake_s", 0))
             state["asleep"] = False
+            counts["woken"] = counts.get("woken", 0) + 1
             self.answer(200, {})
         elif state["asleep"]:
             self.answer(503, {"message": "Engine is sleeping; call POST /wakeup before inference"})
-        elif body.get("model") != option("--model-name"):
+        elif body.get("model") not in (option("--model-name"), *adapters()):
             self.answer(404, {"message": f"The model {body.get('model')!r} does not exist."})
         else:
             self.say(body)
@@ -100,6 +105,8 @@ class Handler(BaseHTTPRequestHandler):
         if plan.get("die_on") and plan["die_on"] in prompt:
             die(plan)
         text = plan.get("say", f"You said: {prompt}")
+        if body["model"] in adapters():
+            text = f"{body['model']}: {text}"
         counts["requests"] += 1
         counts["tokens"] += len(text.split())
         usage = {"prompt_tokens": 1, "completion_tokens": len(text.split()), "total_tokens": 1 + len(text.split())}
@@ -124,6 +131,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
+
+
+def adapters():
+    if "--adapters" not in sys.argv:
+        return []
+    after = sys.argv[sys.argv.index("--adapters") + 1 :]
+    return [word.partition("=")[0] for word in after]
 
 
 def option(name, default=""):

@@ -61,12 +61,20 @@ def folder(path: Path, *, shards: int = 0, layers: int = 2, width: int = 16, **c
     return path
 
 
-def adapter(path: Path, base: str, rank: int = 8) -> Path:
-    """A LoRA for ``base``."""
+def adapter(path: Path, base: str, rank: int = 8, shapes: dict[str, list[int]] | None = None, **settings: Any) -> Path:
+    """A LoRA for ``base``; ``shapes`` are those of its tensors (without, it fits no model), ``settings`` change its
+    adapter_config.json."""
     path.mkdir(parents=True, exist_ok=True)
-    write(path / "adapter_config.json", {"peft_type": "LORA", "r": rank, "base_model_name_or_path": base})
-    weights(path / "adapter_model.safetensors", {"a.lora_A.weight": ("F32", [rank, 16])})
+    write(path / "adapter_config.json", {"peft_type": "LORA", "r": rank, "base_model_name_or_path": base, **settings})
+    shapes = shapes or {"a.lora_A.weight": [rank, 16]}
+    weights(path / "adapter_model.safetensors", {name: ("F32", shape) for name, shape in shapes.items()})
     return path
+
+
+def lora_shapes(rank: int = 8, width: int = 16, module: str = "layers.0.q_proj") -> dict[str, list[int]]:
+    """The tensors of a LoRA on one module of a model of :func:`folder`."""
+    name = f"base_model.model.model.{module}"
+    return {f"{name}.lora_A.weight": [rank, width], f"{name}.lora_B.weight": [width, rank]}
 
 
 def cached(hub: Path, repo: str, revisions: tuple[str, ...] = ("a" * 40,), main: str = "") -> list[Path]:

@@ -21,13 +21,15 @@ from tests.support.wait import until
 
 @dataclass
 class Panel:
-    """A running panel. ``url`` has no trailing slash; ``token`` opens it (``url + "/?token=" + token``)."""
+    """A running panel. ``url`` has no trailing slash; ``token`` opens it (``url + "/?token=" + token``). root: the checkout
+    that it runs from."""
 
     workspace: Path
     port: int
     log: Path
     process: subprocess.Popen[bytes]
     env: dict[str, str] = field(repr=False)
+    root: Path = ROOT
 
     @property
     def url(self) -> str:
@@ -57,7 +59,7 @@ class Panel:
 
     def start_again(self) -> None:
         """Start the panel anew after :meth:`kill9`, on the same port and workspace."""
-        self.process = _spawn(self.port, self.log, self.env)
+        self.process = _spawn(self.port, self.log, self.env, self.root)
         _await_health(self)
 
     def stop(self) -> None:
@@ -82,13 +84,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_panel(workspace: Path, *, port: int | None = None, **settings: str) -> Panel:
-    """Start the panel on ``workspace`` and wait until it answers; ``settings`` become ``TUNEDECK_*`` variables."""
+def start_panel(workspace: Path, *, port: int | None = None, root: Path = ROOT, **settings: str) -> Panel:
+    """Start the panel on ``workspace`` and wait until it answers; ``settings`` become ``TUNEDECK_*`` variables. ``root``:
+    another checkout to start it from."""
     workspace.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("TUNEDECK_", "STREAMLIT_", "PYTEST_"))}
     env |= {
         "TUNEDECK_WORKSPACE": str(workspace),
+        "TUNEDECK_ENVIRONMENTS_FOLDER": str(workspace / "environments"),
         "TUNEDECK_PORT": str(port),
         "TUNEDECK_WATCHER_IDLE_S": "2",
         "OMP_NUM_THREADS": "1",
@@ -96,7 +100,7 @@ def start_panel(workspace: Path, *, port: int | None = None, **settings: str) ->
     }
     env |= {f"TUNEDECK_{name.upper()}": value for name, value in settings.items()}
     log = workspace / "panel-console.log"
-    panel = Panel(workspace, port, log, _spawn(port, log, env), env)
+    panel = Panel(workspace, port, log, _spawn(port, log, env, root), env, root)
     try:
         _await_health(panel)
     except BaseException:
@@ -137,12 +141,12 @@ def _signal(process: psutil.Process, number: int) -> None:
         return
 
 
-def _spawn(port: int, log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+def _spawn(port: int, log: Path, env: dict[str, str], root: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
     with log.open("ab") as out:
         return subprocess.Popen(
-            command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            command, cwd=root, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
         )
 
 

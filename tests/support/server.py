@@ -31,6 +31,7 @@ class ServeJob:
         self.log = folder / "attempt-1.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TUNEDECK_")}
         environment |= {"TUNEDECK_JOB_DIR": str(folder), "TUNEDECK_WORKSPACE": str(folder / "workspace")}
+        environment["TUNEDECK_ENVIRONMENTS_FOLDER"] = str(folder / "workspace" / "environments")
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "jobs.serve", str(folder / "spec.json")],

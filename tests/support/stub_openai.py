@@ -63,6 +63,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {KEY}":
             self._error(401, "invalid_api_key", "Incorrect API key")
             return
+        if self.path == "/wakeup":
+            self._error(404, "not_found", "Not Found")
+            return
         prompt = _text(body["messages"][-1]["content"]) if "messages" in body else str(body.get("prompt", ""))
         plan = dict(self.script)
         if prompt.startswith("!{"):

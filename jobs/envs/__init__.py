@@ -1,0 +1,1 @@
+"""Making environments: whose turn it is, pip as a process, fetching, building, proving."""
