@@ -133,7 +133,7 @@ def plan(wish: Wish, machine: Machine) -> Plan:
 
 
 def _transformers(wish: Wish, on_gpu: bool, free: int | None, budget: int | None) -> Plan:
-    card, more = wish.card, wish.more
+    card, more = wish.card.served, wish.more
     factor = _widening(card, on_gpu)
     parts = ENGINES["transformers"].memory_bytes(card, 1)
     weights, runtime, token = parts["weights"] * factor, parts["runtime"], parts["kv_cache"] * factor
@@ -201,7 +201,7 @@ def _problem(made: Plan, wish: Wish, gpus: int) -> PanelError | None:
     except PanelError as error:
         return error
     asked = int(wish.more.get("context_length") or 0)
-    least = min(LEAST_CONTEXT, wish.card.context_length or DEFAULT_CONTEXT, asked or LEAST_CONTEXT)
+    least = min(LEAST_CONTEXT, wish.card.served.context_length or DEFAULT_CONTEXT, asked or LEAST_CONTEXT)
     needed = made.low + made.parts["kv_cache"] * min(1.0, least / max(1, made.context))
     if made.budget is not None and (made.context < least or needed > made.budget):
         return ServerError(
@@ -243,7 +243,7 @@ def fix(code: str, spec: dict[str, Any], card: ModelCard | None) -> tuple[str, d
 def less_memory(spec: dict[str, Any], card: ModelCard | None) -> dict[str, Any]:
     """Changes to the settings ``spec`` of a server that ran out of memory: half the KV cache where its size was given, and
     half the context; answers one at a time where that can be chosen."""
-    context = int(spec.get("context_length") or 0) or (card.context_length if card else None) or DEFAULT_CONTEXT
+    context = int(spec.get("context_length") or 0) or (card.served.context_length if card else None) or DEFAULT_CONTEXT
     changes: dict[str, Any] = {"context_length": max(LEAST_CONTEXT, context // 2)}
     if spec.get("engine") == "lmdeploy":
         if spec.get("kv_cache_gib"):

@@ -5,7 +5,7 @@ The file says where the server listens and under which key; it is 0600, and neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ class Server:
 
     model: the name people use. base_url: ends in ``/v1``. key: bearer token of this server only. ready: answered its
     last health check. context_length: tokens. engine: ``transformers`` … path: the model folder. since: epoch s.
-    aliases: other names it answers to. capabilities: of ``chat``, ``completions``, ``embeddings``, ``tools``.
+    aliases: other names it answers to. adapters: names of those that it offers beside its model, each a model of its own
+    to clients; offered_by: of such a one, the model that it belongs to. capabilities: of ``chat``, ``completions``, ``embeddings``, ``tools``.
     sleeps: it can give its GPU memory back for a while; asleep: it has, and answers no prompt until it is woken.
     """
 
@@ -37,12 +38,24 @@ class Server:
     ready: bool = True
     since: float = 0.0
     aliases: tuple[str, ...] = ()
+    adapters: tuple[str, ...] = ()
+    offered_by: str = ""
     capabilities: tuple[str, ...] = ("chat", "completions")
     sleeps: bool = False
     asleep: bool = False
 
     def answers_to(self, name: str) -> bool:
-        return name == self.model or name in self.aliases
+        return name == self.model or name in self.aliases or name in self.adapters
+
+    def names(self) -> tuple[str, ...]:
+        """The models that clients see: its own, then its adapters."""
+        return self.model, *self.adapters
+
+    def asked_for(self, name: str) -> Server:
+        """It, as who asks for ``name`` sees it: an adapter is a model of its own."""
+        if name == self.model or name not in self.adapters:
+            return self
+        return replace(self, model=name, aliases=(), adapters=(), offered_by=self.model)
 
 
 def publish(job_dir: Path, server: Server) -> None:
@@ -62,7 +75,7 @@ def read_server(job_dir: Path) -> Server | None:
     if not isinstance(data, dict):
         return None
     known = {k: v for k, v in data.items() if k in Server.__dataclass_fields__}
-    for name in ("aliases", "capabilities"):
+    for name in ("aliases", "adapters", "capabilities"):
         if name in known:
             known[name] = tuple(known[name])
     try:
@@ -92,9 +105,15 @@ def pick(servers: list[Server], name: str) -> Server:
             N_("No server for the model '{model}' is running."),
             N_("Start it on the Chat page. Running now: {running}."),
             model=name,
-            running=", ".join(sorted(s.model for s in servers if s.ready)) or "-",
+            running=", ".join(sorted(each for s in servers if s.ready for each in s.names())) or "-",
         )
-    return max(found, key=lambda s: s.since)
+    return max(found, key=lambda s: s.since).asked_for(name)
+
+
+def asleep(store: Store, name: str) -> bool:
+    """Whether ``name`` is served, and by nothing that is awake: the next message wakes it."""
+    found = [server for server in running_servers(store) if server.ready and server.answers_to(name)]
+    return bool(found) and all(server.asleep for server in found)
 
 
 def running_servers(store: Store) -> list[Server]:

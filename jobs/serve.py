@@ -34,7 +34,7 @@ def run(job: Job) -> dict[str, Any]:
     if spec.engine == "auto" and not job.gpus and spec.device != "cuda":
         spec = spec.model_copy(update={"device": "cpu"})
     engine = pick(spec, card)
-    if not (card.chat_template or spec.completions_only or spec.chat_template):
+    if not (card.served.chat_template or spec.completions_only or spec.chat_template):
         raise ModelError(
             "model_no_chat_template",
             N_("'{model}' has no chat template, so it cannot hold a conversation."),
@@ -53,10 +53,10 @@ def run(job: Job) -> dict[str, Any]:
 
 def _start(launch: Launch, spec: ServeSpec, card: ModelCard) -> Child:
     """Each start, the tenth too, needs the consent to the code as it is now."""
-    if card.needs_code:
+    if card.served.needs_code:
         now = catalog.find(open_workspace(), spec.model)
-        if not now.code_allowed:
-            raise needs_consent(now)
+        if not now.served.code_allowed:
+            raise needs_consent(now.base or now)
     return Child(launch.argv, launch.environment)
 
 

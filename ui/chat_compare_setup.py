@@ -19,6 +19,7 @@ from backend.compare.asking import MAX_SEED
 from backend.compare.records import LETTERS, MOST
 from backend.engines import serving
 from backend.i18n import _
+from backend.servers import asleep
 from ui import chat_compare_state as state
 from ui import chat_state, context, errors, words
 
@@ -106,7 +107,10 @@ def _column(place: int, slot: state.Slot, models: dict[str, bool], count: int) -
 
 
 def _state(model: str, models: dict[str, bool]) -> None:
-    if models.get(model):
+    if models.get(model) and asleep(context.store(), model):
+        help_text = _("It wakes by itself when you send a message.")
+        st.markdown(f":gray-badge[:material/bedtime: {_('asleep')}]", width="content", help=help_text)
+    elif models.get(model):
         st.markdown(f":green-badge[:material/check_circle: {_('running')}]", width="content")
     elif serving.find(context.store(), model):
         st.markdown(words.STATES["starting"].chip, width="content")

@@ -14,6 +14,7 @@ from backend.chat.records import Message
 from backend.errors import NotFoundError
 from backend.i18n import _, ngettext
 from backend.queue.rows import JobRow
+from backend.servers import asleep
 from ui import (
     chat_attach,
     chat_branches,
@@ -133,13 +134,15 @@ def _frame(slot: DeltaGenerator, live: Live, message: Message) -> None:
 def starting(row: JobRow | None, model: str, passed: str) -> None:
     """How the server of ``model`` comes up: why it waits, or its phase."""
     line, share = _("looking for its server"), None
+    title = _("Starting {model}").format(model=errors.plain(model))
     if row is not None:
         phase = str(row.progress.get("phase") or "")
         line = words.phase_word(phase) if phase else words.look(row).word
         if row.state == "queued":
             line = wait_words.sentence(row).rstrip(".。")
         share = words.progress_of(row)
-    title = _("Starting {model}").format(model=errors.plain(model))
+    if asleep(context.store(), model):
+        title, line = _("Waking {model}").format(model=errors.plain(model)), _("its weights go back to the GPU")
     st.markdown(f":material/hourglass_top: **{title}** · {errors.plain(line)} · {passed}")
     if share is not None:
         st.progress(share)

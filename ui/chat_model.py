@@ -20,6 +20,7 @@ from backend.chat.params import (
 from backend.engines import serving
 from backend.errors import PanelError
 from backend.i18n import _
+from backend.servers import asleep
 from ui import chat_messages, chat_state, context, errors, words
 
 _PRESET = "chat_preset"
@@ -44,7 +45,10 @@ def pick() -> bool:
         width=200,
     )
     up = bool(chosen and models[chosen])
-    if up:
+    if up and asleep(context.store(), chosen):
+        help_text = _("It wakes by itself when you send a message.")
+        st.markdown(f":gray-badge[:material/bedtime: {_('asleep')}]", width="content", help=help_text)
+    elif up:
         st.markdown(f":green-badge[:material/check_circle: {_('running')}]", width="content")
     elif chosen and serving.find(context.store(), chosen):
         st.markdown(words.STATES["starting"].chip, width="content")

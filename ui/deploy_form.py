@@ -77,6 +77,12 @@ def _wish(usable: dict[str, ModelCard]) -> Wish:
         st.session_state["deploy_model"] = asked if asked in usable else names[0]
     name = st.selectbox(_("Model"), names, key="deploy_model", filter_mode="fuzzy" if len(names) > 10 else None)
     card = usable[name]
+    if card.base is not None:
+        st.caption(
+            _("An adapter: its base {model} is loaded, and the adapter put on top.").format(
+                model=errors.plain(card.base.name)
+            )
+        )
     engine = _engine(card)
     people, memory = st.columns(2)
     asking = people.number_input(
@@ -127,6 +133,7 @@ def _engine(card: ModelCard) -> str:
         if reason is not None:
             message, hint = reason.localized()
             st.caption(f":material/block: {errors.plain(message)}", help=errors.plain(hint) or None)
+            errors.link(reason)
     return chosen
 
 
@@ -159,7 +166,7 @@ def _plan(wish: Wish, made: Plan) -> None:
     lines = [
         (
             ":material/dns:",
-            where.format(engine=engine, model=wish.card.name),
+            where.format(engine=engine, model=_what(wish.card)),
         ),
         (":material/group:", _answers(wish, made)),
         (
@@ -187,7 +194,17 @@ def _plan(wish: Wish, made: Plan) -> None:
         st.caption(_("It runs as job {job}. A restart ends the answers that are being written.").format(job=row.id))
 
 
+def _what(card: ModelCard) -> str:
+    return (
+        _("{base} with the adapter {adapter}").format(base=card.base.name, adapter=card.name)
+        if card.base
+        else card.name
+    )
+
+
 def _answers(wish: Wish, made: Plan) -> str:
+    if made.together and wish.people == 1:
+        return _("It can compute several answers together.")
     if made.together:
         return _("Answers are computed together, so that {n} people need not wait for one another.").format(
             n=wish.people

@@ -12,7 +12,7 @@ from backend.engines import refusal
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
-from ui import connect, errors, models_details, serving, wait_words, words
+from ui import connect, errors, models_convert, models_details, serving, wait_words, words
 
 IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
 BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
@@ -29,16 +29,21 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
     with st.container(border=True, key=f"model_{key}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown(f"**{errors.plain(card.name)}**", width="content")
-            st.markdown(_state(card, job, server).chip, width="content")
+            kind = f"{ADAPTER.chip} " if card.adapter_of else ""
+            st.markdown(f"{kind}{_state(card, job, server).chip}", width="content")
         st.caption(facts(card))
         if card.problem is not None:
             message, hint = card.problem.localized()
             st.markdown(f":red[:material/error:] {errors.plain(message)} {errors.plain(hint)}")
+            models_convert.button(card.problem, f"{card.name}-safetensors", key)
         elif job is not None and server is None:
             _coming_up(job)
         elif job is None and (reason := refusal(card)) is not None:
             message, hint = reason.localized()
             st.markdown(f"{_state(card, job, server).icon} {errors.plain(message)} {errors.plain(hint)}")
+            if card.unfit is not None and card.base is None:
+                _way_to_base(key)
+            errors.link(reason)
         _buttons(card, job, server, key, primary)
         if server is not None:
             how = st.expander(_("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun")
@@ -56,15 +61,16 @@ def facts(card: ModelCard) -> str:
     parts = [words.size(card.size_bytes)] if card.size_bytes else []
     if card.parameters is not None:
         parts.append(_("{n} parameters").format(n=words.parameters(card.parameters)))
-    if card.context_length:
-        parts.append(_("context {n} tokens").format(n=f"{card.context_length:,}"))
+    whole = card.served
+    if whole.context_length:
+        parts.append(_("context {n} tokens").format(n=f"{whole.context_length:,}"))
     parts += [part for part in (card.quantization or card.dtype, card.architecture) if part]
-    if card.vision:
+    if whole.vision:
         parts.append(_("sees images"))
-    if card.audio:
+    if whole.audio:
         parts.append(_("hears sound"))
     if card.adapter_of:
-        parts.append(_("adapter of {model}").format(model=card.adapter_of))
+        parts.append(_("adapter of {model}").format(model=card.base.name if card.base else card.adapter_of))
     if card.license:
         parts.append(_("licence {name}").format(name=card.license))
     if card.builtin:
@@ -79,11 +85,15 @@ def _state(card: ModelCard, job: JobRow | None, server: Server | None) -> words.
         return words.look(job) if job.state != "running" else words.STATES["starting"]
     if card.problem is not None:
         return BROKEN
-    if card.adapter_of:
-        return ADAPTER
-    if card.needs_code and not card.code_allowed:
+    if card.served.needs_code and not card.served.code_allowed:
         return CONSENT
     return REFUSED if refusal(card) is not None else IDLE
+
+
+def _way_to_base(key: str) -> None:
+    if st.button(_("Add its base"), key=f"add_base_{key}", icon=":material/create_new_folder:"):
+        st.query_params.from_dict({"view": "add"})
+        st.rerun()  # the whole page: this is a fragment
 
 
 def _coming_up(job: JobRow) -> None:

@@ -50,20 +50,21 @@ def _rows(card: ModelCard) -> dict[str, str]:
         _("Parameters"): f"{card.parameters:,}" if card.parameters is not None else unknown,
         _("Weights on disk"): words.size(card.size_bytes),
         _("Whole folder"): words.size(card.folder_bytes),
-        _("Memory for the weights"): _memory(card),
+        _("Memory for the weights"): _memory(card.served),
         _("Precision"): errors.plain(card.dtype) or unknown,
         _("Quantization"): _quantization(card),
     }
     if card.adapter_of:
         rows |= _adapter(card)
-    else:
+    if card.base or not card.adapter_of:
+        whole = card.served
         rows |= {
-            _("Context length"): _("{n} tokens").format(n=f"{card.context_length:,}")
-            if card.context_length
+            _("Context length"): _("{n} tokens").format(n=f"{whole.context_length:,}")
+            if whole.context_length
             else unknown,
-            _("Takes"): _takes(card),
+            _("Takes"): _takes(whole),
         }
-    if card.chat_template or not card.adapter_of:
+    if card.chat_template or card.base or not card.adapter_of:
         rows[_("Chat template")] = _template(card)
     rows[_("Licence")] = errors.plain(card.license) or _("not said in its folder")
     adapters = [] if card.adapter_of else catalog.adapters(context.workspace(), card)
@@ -91,9 +92,11 @@ def _quantization(card: ModelCard) -> str:
 
 
 def _adapter(card: ModelCard) -> dict[str, str]:
-    base = catalog.base_of(context.workspace(), card)
+    base = card.base
     named = errors.plain(card.adapter_of) if card.adapter_of != "?" else _("it does not say which")
     where = _("on the list as {model}").format(model=errors.plain(base.name)) if base else _("not on the list")
+    if card.unfit and card.unfit.code == "adapter_base_ambiguous":
+        where = _("several on the list could be meant")
     rows = {_("Adapter of"): f"{named} ({where})"}
     if card.adapter_rank:
         rows[_("Rank")] = str(card.adapter_rank)
@@ -112,6 +115,12 @@ def _takes(card: ModelCard) -> str:
 
 
 def _template(card: ModelCard) -> str:
+    if card.template_differs and card.base:
+        return _("its own, {fingerprint}; that of its base is another one, {other}").format(
+            fingerprint=card.template_fingerprint[:12], other=card.base.template_fingerprint[:12] or _("none")
+        )
+    if card.base and not (card.own_tokenizer and card.chat_template):
+        return _("that of its base: {template}").format(template=_template(card.base))
     if not card.chat_template:
         return _("none: it completes text and cannot hold a conversation")
     if card.template_chosen:

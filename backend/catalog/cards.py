@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ from backend.catalog.config import described, kv_bytes_per_token
 from backend.catalog.files import read_object, unreadable
 from backend.catalog.license import read_license
 from backend.catalog.lineage import Lineage, parse, read_lineage
+from backend.catalog.no_model import check_folder, no_config
 from backend.catalog.quantization import number, read_quantization
 from backend.catalog.template import TOKENIZER_FILES, read_template
-from backend.catalog.weights import gguf, pickled_files, read_weights
+from backend.catalog.weights import pickled_files, read_weights
 from backend.errors import ModelError, PanelError
-from backend.i18n import N_
 
 MOST_FILES = 20_000
 """Counting the size of a folder ends here: a data folder given by mistake must not hold the page up."""
@@ -36,7 +35,8 @@ class ModelCard:
     template_fingerprint: see :mod:`backend.catalog.template`; template_chosen: key of the known template that a person
     gave it, since its tokenizer has none. tools: it can call tools. vision, audio: it also sees or
     hears. adapter_of: the base model that this adapter (peft) belongs to, ``?`` where it does not say; empty for a
-    whole model. adapter_rank: of a LoRA. code_files, code_fingerprint: program code that its configs name, see
+    whole model. adapter_rank: of a LoRA. own_tokenizer: it brings along the tokenizer that it was trained with. base: the
+    model on the list that it is put on top of; unfit: why it cannot be. code_files, code_fingerprint: program code that its configs name, see
     :mod:`backend.catalog.code`; needs_code: it does not load without; code_allowed: a person consented to exactly that.
     pickled: weight files in pickle format that lie beside and are never loaded. license: such as ``apache-2.0``, or the
     name of the file to read. lineage: what made it. kv_bytes_per_token: memory that one token of a running
@@ -67,6 +67,7 @@ class ModelCard:
     audio: bool = False
     adapter_of: str = ""
     adapter_rank: int | None = None
+    own_tokenizer: bool = False
     needs_code: bool = False
     code_files: tuple[CodeFile, ...] = ()
     code_fingerprint: str = ""
@@ -81,16 +82,36 @@ class ModelCard:
     builtin: bool = False
     made_by: int | None = None
     problem: PanelError | None = field(default=None, compare=False)
+    base: ModelCard | None = field(default=None, compare=False)
+    unfit: PanelError | None = field(default=None, compare=False)
+
+    @property
+    def served(self) -> ModelCard:
+        """What answers when it is served: itself; for an adapter its base with the adapter on top, under its own name."""
+        if self.base is None:
+            return self
+        own = self if self.own_tokenizer and self.chat_template else self.base
+        taken: dict[str, Any] = {name: getattr(self, name) for name in _OF_ADAPTER}
+        taken |= {name: getattr(own, name) for name in _OF_TEMPLATE}
+        taken |= {name: (getattr(self, name) or 0) + (getattr(self.base, name) or 0) for name in _SUMS}
+        return replace(self.base, **taken, builtin=False)
+
+    @property
+    def template_differs(self) -> bool:
+        """It is an adapter whose own chat template, special tokens or ends are others than those of its base."""
+        own = self.base is not None and self.own_tokenizer and self.chat_template
+        return bool(own and self.base and self.base.template_fingerprint != self.template_fingerprint)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able; :meth:`from_dict` takes it back."""
-        data = {**asdict(replace(self, problem=None)), "path": str(self.path)}
-        return {**data, "problem": self.problem.to_dict() if self.problem else None}
+        """JSON-able; :meth:`from_dict` takes it back, but for ``base`` (its name here) and ``unfit``, which the list says."""
+        data = {**asdict(replace(self, problem=None, base=None, unfit=None)), "path": str(self.path)}
+        problems = {name: found.to_dict() if (found := getattr(self, name)) else None for name in ("problem", "unfit")}
+        return {**data, **problems, "base": self.base.name if self.base else ""}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ModelCard:
         """The card that :meth:`to_dict` wrote; unknown keys are ignored."""
-        known = {k: v for k, v in data.items() if k in FIELDS}
+        known = {k: v for k, v in data.items() if k in FIELDS and k not in ("base", "unfit")}
         problem = known.get("problem")
         known["problem"] = PanelError.from_dict(problem) if isinstance(problem, dict) else None
         known["lineage"] = parse(known.get("lineage"))
@@ -101,6 +122,22 @@ class ModelCard:
 
 
 FIELDS = frozenset(f.name for f in fields(ModelCard))
+_OF_ADAPTER = (
+    "name",
+    "path",
+    "adapter_of",
+    "adapter_rank",
+    "own_tokenizer",
+    "license",
+    "lineage",
+    "made_by",
+    "pickled",
+    "problem",
+    "base",
+    "unfit",
+)
+_OF_TEMPLATE = ("chat_template", "templates", "template_fingerprint", "template_chosen", "tools")
+_SUMS = ("parameters", "size_bytes", "tensor_bytes")
 
 
 def card(path: Path | str, name: str = "") -> ModelCard:
@@ -108,7 +145,7 @@ def card(path: Path | str, name: str = "") -> ModelCard:
     folder = Path(path).expanduser().absolute()
     found = ModelCard(name=name or folder.name, path=folder)
     try:
-        _check_folder(folder)
+        check_folder(folder)
         found = replace(found, lineage=read_lineage(folder), folder_bytes=folder_bytes(folder))
         return _read(found)
     except ModelError as error:
@@ -138,6 +175,8 @@ def folder_bytes(folder: Path) -> int:
 def _outline(found: ModelCard) -> ModelCard:
     """What a broken model still tells about itself."""
     try:
+        if is_adapter(found.path):
+            return _with_settings(found, read_object(found.path / "adapter_config.json"))
         config = read_object(found.path / "config.json")
         found = replace(found, **described(config))
         return _with_config(found, config)
@@ -145,45 +184,12 @@ def _outline(found: ModelCard) -> ModelCard:
         return found
 
 
-def _check_folder(folder: Path) -> None:
-    """
-    Raises:
-        ModelError: ``folder`` is no folder; which of the things that people give instead, is said.
-    """
-    if folder.is_dir():
-        return
-    if folder.is_file():
-        if folder.suffix == ".gguf":
-            raise gguf(folder)
-        raise ModelError(
-            "model_is_file",
-            N_("{file} is a single file; a model is a folder, with config.json and a tokenizer beside the weights."),
-            N_("Give the folder that the file lies in: {folder}"),
-            file=str(folder),
-            folder=str(folder.parent),
-        )
-    if folder.is_symlink():
-        raise ModelError(
-            "model_link_broken",
-            N_("{folder} is a link to {target}, and there is no folder."),
-            N_("Point the link to where the model is now, or give that folder."),
-            folder=str(folder),
-            target=str(folder.readlink()),
-        )
-    raise ModelError(
-        "model_missing",
-        N_("There is no model folder at {folder}."),
-        N_("Check the path. A model is a folder that holds config.json and *.safetensors files."),
-        folder=str(folder),
-    )
-
-
 def _read(found: ModelCard) -> ModelCard:
     folder = found.path
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+    if is_adapter(folder):
         return _adapter(found)
     if not (folder / "config.json").is_file():
-        raise _no_config(folder)
+        raise no_config(folder)
     config = read_object(folder / "config.json")
     found = _with_config(found, config)
     quantization = read_quantization(folder, config)
@@ -222,19 +228,30 @@ def _with_config(found: ModelCard, config: dict[str, Any]) -> ModelCard:
     return replace(found, needs_code=needed, code_files=code, code_fingerprint=code_fingerprint(code))
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether an adapter (peft) lies in ``folder``, and no whole model."""
+    return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+
+
+def _with_settings(found: ModelCard, settings: dict[str, Any]) -> ModelCard:
+    return replace(
+        found,
+        architecture=str(settings.get("peft_type") or "LORA"),
+        adapter_of=str(settings.get("base_model_name_or_path") or "?"),
+        adapter_rank=number(settings.get("r")),
+    )
+
+
 def _adapter(found: ModelCard) -> ModelCard:
     folder = found.path
-    settings = read_object(folder / "adapter_config.json")
+    found = _with_settings(found, read_object(folder / "adapter_config.json"))
     weights = read_weights(folder, read_quantization(folder, {}))
     found = replace(
         found,
-        architecture=str(settings.get("peft_type") or "LORA"),
         parameters=weights.parameters,
         dtype=weights.dtype,
         size_bytes=weights.size_bytes,
         tensor_bytes=weights.tensor_bytes,
-        adapter_of=str(settings.get("base_model_name_or_path") or "?"),
-        adapter_rank=number(settings.get("r")),
         license=read_license(folder, {}),
         pickled=tuple(pickled_files(folder)),
     )
@@ -244,43 +261,9 @@ def _adapter(found: ModelCard) -> ModelCard:
     template = read_template(folder, {})
     return replace(
         found,
+        # Program code of a tokenizer would have to be allowed: then that of its base is used.
+        own_tokenizer=not code_files(folder),
         chat_template=template.present,
         templates=template.names,
         template_fingerprint=template.fingerprint,
     )
-
-
-def _no_config(folder: Path) -> ModelError:
-    """Why ``folder``, which has no ``config.json``, is no model."""
-    names = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
-    if not names:
-        return ModelError(
-            "model_empty",
-            N_("The folder {folder} is empty."),
-            N_("The copy or download may not have begun. Choose the folder that holds config.json and *.safetensors."),
-            folder=str(folder),
-        )
-    ggufs = [name for name in names if name.endswith(".gguf")]
-    if ggufs and not any(name.endswith(".safetensors") for name in names):
-        return gguf(folder / ggufs[0])
-    inside = next(_models_below(folder), None)
-    if inside is not None:
-        return ModelError(
-            "model_below",
-            N_("{folder} is not a model itself, but {example} in it is one."),
-            N_("Give that folder; 'models scan' finds all models below a folder."),
-            folder=str(folder),
-            example=str(inside),
-        )
-    return ModelError(
-        "model_no_config",
-        N_("{folder} is not a model: there is no config.json in it."),
-        N_("Choose the folder that holds config.json and the *.safetensors files."),
-        folder=str(folder),
-    )
-
-
-def _models_below(folder: Path) -> Iterator[Path]:
-    """Folders with a config one level below ``folder``, or where the Hugging Face cache keeps them."""
-    for pattern in ("*/config.json", "*/adapter_config.json", "snapshots/*/config.json"):
-        yield from sorted(file.parent for file in folder.glob(pattern))

@@ -21,17 +21,18 @@ from typing import Any
 
 from backend.catalog import looks
 from backend.catalog.cards import ModelCard, card
+from backend.catalog.joining import Bases, join, join_all
 from backend.catalog.known_templates import known_template
 from backend.catalog.lineage import Lineage, write_lineage
+from backend.catalog.names import checked_name, free_name
 from backend.catalog.template import template_fingerprint
 from backend.errors import ConflictError, ModelError, NotFoundError, PanelError
 from backend.i18n import N_
 from backend.workspace import ROOT, Workspace, explain_os_error, read_json, write_json
 
 SHIPPED = ("starter",)
-FORMAT = 3
+FORMAT = 4
 """Of an entry. The card in an entry of another format is read anew: it lacks what cards say today."""
-LONGEST_NAME = 96
 
 _cards: dict[tuple[str, str], tuple[looks.Stamp, ModelCard]] = {}
 """(path, name) -> its card as last read by this process; true while the stamp is."""
@@ -39,6 +40,8 @@ _files: dict[str, tuple[tuple[int, int, int], dict[str, Any] | None]] = {}
 """Entry file -> (inode, size, time) and what it holds."""
 _listed: dict[tuple[str, str], tuple[dict[str, Any], ModelCard, ModelCard]] = {}
 """(path, name) -> entry and card of the folder, as both are in memory now, and the card that came of them."""
+_shipped_cards: dict[str, tuple[ModelCard, ModelCard]] = {}
+"""Name of a shipped model -> card of its folder, and the card that came of it."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +59,25 @@ def models(workspace: Workspace, trust_s: float = 0.0) -> list[ModelCard]:
     trust_s: a folder that was looked into in the last so many seconds, and to which no file came and from which none went
     since, is taken as it was: four times as fast on a long list. Give what is shown of it to :func:`fresh`.
     """
+    return join_all(_alone(workspace, trust_s))
+
+
+def _alone(workspace: Workspace, trust_s: float = 0.0) -> list[ModelCard]:
+    """The same, adapters without their bases."""
     return [_shipped(name) for name in SHIPPED] + [current(entry, trust_s) for entry in entries(workspace)]
 
 
 def fresh(workspace: Workspace, cards: Iterable[ModelCard]) -> list[ModelCard]:
     """``cards`` of :func:`models` as their folders are now; one that went from the list meanwhile stays as it was."""
-    found = []
-    for one in cards:
-        entry = None if one.builtin else read_entry(entry_file(workspace, one.name))
-        found.append(current(entry) if entry else _shipped(one.name) if one.builtin else one)
-    return found
+    return [_fresh(workspace, one) for one in cards]
+
+
+def _fresh(workspace: Workspace, one: ModelCard) -> ModelCard:
+    entry = None if one.builtin else read_entry(entry_file(workspace, one.name))
+    now = current(entry) if entry else _shipped(one.name) if one.builtin else one
+    if not now.adapter_of or now is one:
+        return now
+    return join(now, [_fresh(workspace, one.base)]) if one.base else replace(now, unfit=one.unfit)
 
 
 def find(workspace: Workspace, name_or_path: str) -> ModelCard:
@@ -74,7 +86,11 @@ def find(workspace: Workspace, name_or_path: str) -> ModelCard:
     Raises:
         NotFoundError: ``model_unknown``, naming what there is.
     """
-    name = name_or_path.strip()
+    found = _found(workspace, name_or_path.strip())
+    return join(found, Bases(_alone(workspace)).of(found)) if found.adapter_of else found
+
+
+def _found(workspace: Workspace, name: str) -> ModelCard:
     if name in SHIPPED:
         return _shipped(name)
     entry = read_entry(entry_file(workspace, name))
@@ -96,7 +112,7 @@ def add(workspace: Workspace, path: Path | str, name: str | None = None, made_by
         WorkspaceError: the entry cannot be written.
     """
     folder = Path(path).expanduser().absolute()
-    label = _checked_name(name if name is not None else folder.name)
+    label = checked_name(name if name is not None else folder.name)
     found = _cached(str(folder), label, None)
     if found.problem is not None:
         raise found.problem
@@ -140,7 +156,7 @@ def add_all(workspace: Workspace, found: Iterable[ModelCard]) -> list[Added]:
         if str(one.path) in listed:
             done.append(Added(one.path, find(workspace, listed[str(one.path)])))
             continue
-        name = _free_name(one.name, taken)
+        name = free_name(one.name, taken)
         try:
             done.append(Added(one.path, add(workspace, one.path, name)))
             taken.add(name)
@@ -162,7 +178,7 @@ def receive(workspace: Workspace, path: Path | str, name: str, lineage: Lineage)
     write_lineage(folder, lineage)
     known = entries(workspace)
     listed = next((e["name"] for e in known if e["path"] == str(folder)), None)
-    free = listed or _free_name(name, {*SHIPPED, *(e["name"] for e in known)})
+    free = listed or free_name(name, {*SHIPPED, *(e["name"] for e in known)})
     return add(workspace, folder, free, made_by=lineage.job)
 
 
@@ -206,20 +222,6 @@ def entry_file(workspace: Workspace, name: str) -> Path:
     return workspace.models / f"{readable}.{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.json"
 
 
-def legal_name(name: str) -> str:
-    """``name`` with what a list name cannot hold replaced: ``org/name`` becomes ``org_name``."""
-    plain = "".join(c if c.isprintable() and c not in "/@" else "_" for c in " ".join(name.split()))
-    return plain[:LONGEST_NAME].strip() or "model"
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    free, number = name, 1
-    while free in taken:
-        number += 1
-        free = f"{name[:90]}-{number}"
-    return free
-
-
 def _parsed(data: Any) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str) or not isinstance(data.get("path"), str):
         return None
@@ -238,7 +240,11 @@ def unknown(workspace: Workspace, name: str) -> NotFoundError:
 
 
 def _shipped(name: str) -> ModelCard:
-    return replace(_cached(str(ROOT / "models" / name), name, None), builtin=True)
+    found = _cached(str(ROOT / "models" / name), name, None)
+    known = _shipped_cards.get(name)
+    if known is None or known[0] is not found:
+        known = _shipped_cards[name] = (found, replace(found, builtin=True))
+    return known[1]
 
 
 def current(entry: dict[str, Any], trust_s: float = 0.0) -> ModelCard:
@@ -286,15 +292,3 @@ def _cached(folder: str, name: str, entry: dict[str, Any] | None, trust_s: float
         seen = (now, card(folder, name))
     _cards[key] = seen
     return seen[1]
-
-
-def _checked_name(name: str) -> str:
-    label = " ".join(name.split())
-    if not label or len(label) > LONGEST_NAME or not label.isprintable() or "/" in label or "@" in label:
-        raise ModelError(
-            "model_name_bad",
-            N_("'{model}' cannot be the name of a model."),
-            N_("Use 1 to 96 letters, digits, blanks or signs other than / and @."),
-            model=name[:200],
-        )
-    return label

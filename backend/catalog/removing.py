@@ -54,14 +54,15 @@ def removal(workspace: Workspace, name: str) -> Removal:
     folder = Path(entry["path"])
     own = _own_folder(workspace, folder)
     count, size = _content(own) if own else (0, 0)
-    jobs, servers = _users(workspace, name, folder)
+    needing = tuple(card.name for card in adapters(workspace, find(workspace, name)))
+    jobs, servers = _users(workspace, (name, *needing), folder)
     return Removal(
         name=name,
         path=folder,
         deletes_files=own is not None,
         bytes=size,
         files=count,
-        adapters=tuple(card.name for card in adapters(workspace, find(workspace, name))),
+        adapters=needing,
         others=tuple(
             e["name"] for e in entries(workspace) if e["name"] != name and Path(e["path"]).is_relative_to(folder)
         ),
@@ -112,7 +113,7 @@ def _delete_files(workspace: Workspace, name: str, folder: Path) -> None:
             model=name,
             folder=str(folder),
         )
-    jobs, _servers = _users(workspace, name, folder)
+    jobs = removal(workspace, name).jobs
     if jobs:
         raise ConflictError(
             "model_in_use",
@@ -165,9 +166,9 @@ def _content(folder: Path) -> tuple[int, int]:
     return files, size
 
 
-def _users(workspace: Workspace, name: str, folder: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """(jobs, servers): queued and live jobs that name the model, its folder or something in it, or write it; and the
-    names under which those that are servers serve it."""
+def _users(workspace: Workspace, names: tuple[str, ...], folder: Path) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """(jobs, servers): queued and live jobs that name the model (one of ``names``: its own, and those of its adapters, with
+    which it is loaded), its folder or something in it, or write it; and the names under which servers serve it."""
     # The store loads SQLite and the specs; a list of models needs neither.
     from backend.queue.rows import LIVE
     from backend.queue.store import open_store
@@ -182,7 +183,7 @@ def _users(workspace: Workspace, name: str, folder: Path) -> tuple[tuple[int, ..
             server = read_server(store.job_dir(row.id))
             paths = [Path(v) for v in (*named.values(), server.path if server else "") if v.startswith("/")]
             uses = any(path.resolve().is_relative_to(real) for path in paths) or any(
-                value == name for key, value in named.items() if any(word in key for word in NAMING)
+                value in names for key, value in named.items() if any(word in key for word in NAMING)
             )
             if uses or real.is_relative_to(store.job_dir(row.id).resolve()):
                 jobs.append(row.id)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.catalog.cards import ModelCard, card
-from backend.catalog.entries import entries, legal_name, models
+from backend.catalog.entries import entries, models
 from backend.catalog.files import read_object
+from backend.catalog.names import legal_name
 from backend.errors import ModelError
 from backend.i18n import N_
 from backend.workspace import Workspace

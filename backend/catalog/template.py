@@ -35,8 +35,9 @@ class ChatTemplate:
     model_max_length: int | None
 
 
-def read_template(folder: Path, config: dict[str, Any]) -> ChatTemplate:
-    """The template of the model in ``folder``, whose ``config.json`` is ``config``.
+def read_template(folder: Path, config: dict[str, Any], base: Path | None = None) -> ChatTemplate:
+    """The template of the model in ``folder``, whose ``config.json`` is ``config``; of an adapter with a tokenizer, whose
+    answers end as those of its base in ``base`` do, where it does not say itself.
 
     Raises:
         ModelError: ``model_no_tokenizer``; ``model_config_bad`` or ``model_pointer`` for a file that is not what it says.
@@ -60,7 +61,7 @@ def read_template(folder: Path, config: dict[str, Any]) -> ChatTemplate:
     return ChatTemplate(
         present=bool(text),
         names=tuple(sorted(templates, key=lambda n: (n != name, n))),
-        fingerprint=_fingerprint(text, folder, settings, _eos(folder, config)) if text else "",
+        fingerprint=_fingerprint(text, folder, settings, _eos(_saying(folder, base), config)) if text else "",
         # transformers takes the template of this name where tools are given.
         tools="tools" in (text + templates.get("tool_use", ""))
         and (bool(settings.get("response_template")) or _parsed(config)),
@@ -114,6 +115,10 @@ def _jinja(file: Path) -> str:
     if raw.startswith(LFS_MARK):
         raise pointer_file(file)
     return raw.decode("utf-8", "replace")
+
+
+def _saying(folder: Path, base: Path | None) -> Path:
+    return base if base is not None and not (folder / "generation_config.json").is_file() else folder
 
 
 def _eos(folder: Path, config: dict[str, Any]) -> list[int]:

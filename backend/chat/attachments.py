@@ -173,7 +173,7 @@ def can_see(workspace: Workspace, model: str) -> bool | None:
     from backend import catalog
 
     try:
-        return catalog.find(workspace, model).vision
+        return catalog.find(workspace, model).served.vision
     except PanelError:
         return None
 

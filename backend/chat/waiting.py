@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 from backend.errors import NotFoundError, PanelError, ServerError
@@ -13,6 +14,8 @@ from backend.servers import Server, pick, running_servers
 from backend.workspace import Workspace
 
 POLL_S = 0.25
+WAKE_S = 120.0
+"""So long is a server waited for that was told to wake: weights of tens of GB go back to the GPU meanwhile."""
 
 
 def find_server(store: Store, model: str) -> Server | None:
@@ -43,6 +46,17 @@ def start_server(store: Store, workspace: Workspace, model: str) -> JobRow:
     return row
 
 
+def wake_server(store: Store, model: str) -> None:
+    """Tell the server of ``model``, which sleeps, to wake.
+
+    Raises:
+        ServerError: ``server_did_not_obey``, such as where its GPU memory is taken by now.
+    """
+    from backend.engines import serving
+
+    serving.wake(store, model, WAKE_S)
+
+
 async def await_server(
     store: Store,
     workspace: Workspace,
@@ -51,17 +65,21 @@ async def await_server(
     start: bool = True,
     on_job: Callable[[JobRow], None] = lambda row: None,
 ) -> Server:
-    """A server for ``model`` that is ready; started and waited for, however long it queues and loads.
+    """A server for ``model`` that is ready; woken, or started, and waited for, however long it queues and loads.
 
     Args:
         start: start it when it does not run; else that is an error.
         on_job: called with the job's row while it is waited for.
 
     Raises:
-        ServerError: ``model_not_running`` (and ``start`` is off), ``model_not_started`` (its job ended instead).
+        ServerError: ``model_not_running`` (and ``start`` is off), ``model_not_started`` (its job ended instead),
+            ``server_did_not_obey`` or ``model_asleep`` (it was told to wake and did not).
         NotFoundError, ModelError: there is no such model, or it cannot be served.
     """
-    server = await asyncio.to_thread(find_server, store, model)
+    try:
+        server = await asyncio.to_thread(find_server, store, model)
+    except ServerError:
+        server = await _woken(store, model, on_job)
     if server is not None:
         return server
     if not start:
@@ -79,6 +97,22 @@ async def await_server(
             row = await asyncio.to_thread(store.get, row.id)
         except NotFoundError as error:
             raise _not_started(row, model) from error
+
+
+async def _woken(store: Store, model: str, on_job: Callable[[JobRow], None]) -> Server | None:
+    """The server of ``model``, which slept, once it says itself that it is awake; None where it has gone meanwhile."""
+    until = time.monotonic() + WAKE_S
+    for server in await asyncio.to_thread(running_servers, store):
+        if server.answers_to(model):
+            on_job(await asyncio.to_thread(store.get, server.job_id))
+    await asyncio.to_thread(wake_server, store, model)
+    while True:
+        try:
+            return await asyncio.to_thread(find_server, store, model)
+        except ServerError:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(POLL_S)
 
 
 def _not_started(row: JobRow, model: str) -> ServerError:

@@ -30,11 +30,12 @@ class Source(StrEnum):
 
 
 def as_dict(card: ModelCard) -> dict[str, Any]:
-    """A card as JSON, with its problem as a sentence beside its code."""
+    """A card as JSON, with what is wrong as a sentence beside its code."""
     data = card.to_dict()
-    if card.problem:
-        message, hint = card.problem.localized()
-        data["problem"] |= {"text": message, "hint_text": hint}
+    for name, problem in (("problem", card.problem), ("unfit", card.unfit)):
+        if problem:
+            message, hint = problem.localized()
+            data[name] |= {"text": message, "hint_text": hint}
     return data
 
 
@@ -95,22 +96,30 @@ def scan(
     output(data, as_json, "\n".join(lines))
 
 
-@app.command(help=_("Show what a model is, by name or by folder, on the list or not. Reads no weights."))
+@app.command(
+    help=_(
+        "Show what a model is, by name or by folder, on the list or not; of a broken one what is known, with exit code 1. "
+        "Reads no weights."
+    )
+)
 def card(
     model: Annotated[str, typer.Argument(metavar="PATH", help=_("Name on the list, or a folder."))],
     as_json: Json = False,
 ) -> None:
     workspace = open_workspace()
     found = catalog.find(workspace, _name_or_folder(workspace, model))
-    if found.problem and as_json:
-        raise found.problem
-    data = as_dict(found)
-    shown = {k: v for k, v in data.items() if v not in (None, "", False, (), []) and k not in ("problem", "code_files")}
+    data = {**as_dict(found), "adapters": [one.name for one in catalog.adapters(workspace, found)]}
+    hidden = ("problem", "unfit", "code_files")
+    shown = {k: v for k, v in data.items() if v not in (None, "", False, (), []) and k not in hidden}
     lines = [f"{k:<26} {', '.join(map(str, v)) if isinstance(v, list | tuple) else v}" for k, v in shown.items()]
     lines += [f"{'code_file':<26} {f.name}  {size_text(f.size)}  {f.sha256 or '?'}" for f in found.code_files]
     output(data, as_json, "\n".join(lines))
+    if found.problem and as_json:
+        raise typer.Exit(1)  # the one document says why
     if found.problem:
         raise found.problem
+    if found.unfit and not as_json:
+        typer.echo(" ".join(found.unfit.localized()), err=True)
 
 
 @app.command(

@@ -6,11 +6,17 @@ registry.py      which engines there are: the modules here that have an ENGINE
 recipes.py       how an engine's environment is made, and what is mended in it
 transformers.py  in the panel's own environment, on the CPU or a GPU
 lmdeploy.py      in an environment of its own, on GPUs; its settings in lmdeploy_options.py, where it lies in lmdeploy_env.py
+lmdeploy_lite.py its 4-bit copies of models, also on the CPU
+opencompass.py   evaluation, in an environment of its own; what it is told in opencompass_config.py, what it leaves in
+                 opencompass_results.py
+lagent.py        agents, in an environment of its own
+xtuner.py        fine-tuning, in an environment of its own; its settings in xtuner_config.py, its programs in xtuner_run.py
 refusals.py      reasons that several of them have
+on_gpu.py        why something cannot be done on the GPUs that are here
 adapters.py      what to serve beside a model
 choice.py        which one serves a model, and whether it can be set as asked
 kv.py            how much memory a running conversation takes
-crashes.py       why an engine ended, told from its last words
+crashes.py       why an engine ended, as its server says it; the table is backend.diagnosis
 serving.py       start, stop, sleep, wake: what the pages, the gateway and the command line all do
 """
 

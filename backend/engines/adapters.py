@@ -25,6 +25,8 @@ def find(workspace: Workspace, spec: ServeSpec) -> tuple[list[tuple[str, Path]],
             card = catalog.find(workspace, target if equals else name)
             if card.problem is not None:
                 raise card.problem
+            if card.base is not None and card.unfit is not None:
+                raise card.unfit
         except PanelError as error:
             wrong.append(Problem(FIELD, error.localized()[0]))
             continue

@@ -1,22 +1,34 @@
-"""Reasons why a model cannot be served that several engines share."""
+"""Reasons why something cannot be done that several engines share."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from backend.catalog.cards import ModelCard
 from backend.catalog.files import size_text
-from backend.errors import ModelError, PanelError
+from backend.catalog.joining import base_missing
+from backend.errors import ModelError, PanelError, ServerError
 from backend.i18n import N_
+from backend.workspace import Workspace, default_root
+
+if TYPE_CHECKING:
+    from backend.engines.base import Engine
 
 
-def unusable(card: ModelCard) -> PanelError | None:
-    """It is broken, or no whole model."""
+def unusable(card: ModelCard, *, adapters: bool = False) -> PanelError | None:
+    """It is broken, or an adapter that does not fit its base, or one at all where the engine puts none on a base by itself
+    (``adapters``: it does)."""
     if card.problem is not None:
         return card.problem
-    if card.adapter_of:
+    if not card.adapter_of:
+        return None
+    if card.base is None or card.unfit is not None:
+        return card.unfit or base_missing(card)
+    if not adapters:
         return ModelError(
             "model_is_adapter",
             N_("'{model}' is an adapter for {base}, not a whole model."),
-            N_("Merge it into its base model first, then serve the result."),
+            N_("Serve its base with this adapter among its adapters, or serve it with the engine transformers."),
             model=card.name,
             base=card.adapter_of,
         )
@@ -45,4 +57,20 @@ def unknown_quantization(card: ModelCard, method: str, engine: str) -> ModelErro
         model=card.name,
         method=method,
         engine=engine,
+    )
+
+
+def not_installed(engine: Engine) -> PanelError | None:
+    """No program can be started in the environment of ``engine``; None where one can. Starts none."""
+    from backend.envs import places  # that package asks the engines
+
+    found = places.status(Workspace(default_root()), engine.name)
+    if found.usable:
+        return None
+    return found.problem or ServerError(
+        "engine_missing_environment",
+        N_("{engine} is not installed here."),
+        N_("Install it on the Environments page, or with: make engines NAME={name}"),
+        engine=engine.title,
+        name=engine.name,
     )

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 from backend import catalog
 from backend.catalog import ModelCard
+from backend.catalog.fitting import spare_tokens
 from backend.engines import Place, ServingEngine, adapters, check, pick
 from backend.errors import ConflictError, NotFoundError, ServerError
 from backend.i18n import N_
 from backend.queue.resources import cards
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
-from backend.servers import Server, read_server
+from backend.servers import Server, read_server, running_servers
 from backend.specs import parse
 from backend.specs.serve import ServeSpec
 from backend.workspace import Workspace
@@ -82,6 +83,9 @@ def prepare(workspace: Workspace, model_name: str, **options: Any) -> Prepared:
     engine = pick(spec, card)
     spec = spec.model_copy(update={"engine": engine.name})
     gpus = cards()
+    spare = spare_tokens(card)
+    if spare is not None:
+        raise spare
     found, wrong = adapters.find(workspace, spec)
     check(engine, spec, card, len(gpus), wrong)
     free = sorted((gpu.free_mib << 20 for gpu in gpus), reverse=True)[: spec.tp]  # on the GPUs that it would be given
@@ -118,20 +122,20 @@ def sleep(store: Store, served_name: str) -> Server:
     return _order(store, served_name, "/sleep?level=1")
 
 
-def wake(store: Store, served_name: str) -> Server:
-    """End :func:`sleep`.
+def wake(store: Store, served_name: str, wait_s: float = ORDER_S) -> Server:
+    """End :func:`sleep`, within ``wait_s`` seconds.
 
     Raises:
         ServerError: as for :func:`sleep`.
     """
-    return _order(store, served_name, "/wakeup")
+    return _order(store, served_name, "/wakeup", wait_s)
 
 
-def _order(store: Store, served_name: str, path: str) -> Server:
-    row = find(store, served_name)
-    server = read_server(store.job_dir(row.id)) if row is not None else None
-    if server is None:
+def _order(store: Store, served_name: str, path: str, wait_s: float = ORDER_S) -> Server:
+    running = [server for server in running_servers(store) if server.answers_to(served_name)]
+    if not running:
         raise _not_running(served_name)
+    server = max(running, key=lambda each: each.since)
     if not server.sleeps:
         raise ServerError(
             "server_cannot_sleep",
@@ -141,7 +145,7 @@ def _order(store: Store, served_name: str, path: str) -> Server:
             engine=server.engine,
         )
     url = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ORDER_S)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=wait_s)
     try:
         headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
         connection.request("POST", path, "{}", headers)

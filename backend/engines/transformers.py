@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from backend.catalog.cards import ModelCard
-from backend.engines import crashes
+from backend.engines import crashes, on_gpu
 from backend.engines.base import Capability, Place, Problem
 from backend.engines.refusals import needs_consent, unknown_quantization, unusable
 from backend.errors import ModelError, PanelError, ServerError
@@ -29,6 +30,8 @@ class TransformersEngine:
     purpose = N_("Serves and trains models on the CPU or a GPU, in the panel's own environment.")
     roles = ("serve", "finetune")
     recipe = None
+    imports = ("torch", "transformers", "peft", "uvicorn")
+    """What its self-test loads first."""
     preference = 10
     sleeps = False
 
@@ -46,25 +49,25 @@ class TransformersEngine:
         )
 
     def unavailable(self) -> PanelError | None:
-        # find_spec reads no module: the panel stays free of torch.
-        missing = [m for m in ("torch", "transformers", "uvicorn") if importlib.util.find_spec(m) is None]
-        if not missing:
-            return None
-        return ServerError(
-            "engine_missing",
-            N_("The engine '{engine}' is not installed here: {missing} is missing."),
-            N_("Run 'make setup' in the folder of TuneDeck."),
-            engine=self.name,
-            missing=", ".join(missing),
-        )
+        return _missing("torch", "transformers", "uvicorn")
 
     def capabilities(self) -> list[Capability]:
-        return [Capability(N_("Serve models"), self.unavailable())]
+        problem = self.unavailable()
+        gpu = on_gpu.problem(self) or problem or _torch_for_the_cpu()
+        train = problem or _missing("peft", "accelerate")
+        return [
+            Capability(N_("Serve models on the CPU"), problem),
+            Capability(N_("Serve models on a GPU"), gpu),
+            Capability(N_("LoRA fine-tuning of small models on the CPU"), train),
+            Capability(N_("LoRA fine-tuning on a GPU"), gpu or train),
+            Capability(N_("QLoRA, the base model in 4 bits"), gpu or train or _missing("bitsandbytes")),
+        ]
 
     def refuses(self, card: ModelCard) -> PanelError | None:
-        problem = unusable(card)
+        problem = unusable(card, adapters=True)
         if problem is not None:
             return problem
+        card = card.base or card  # what speaks against the base, is said of it
         if not card.architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
             return ModelError(
                 "model_not_generative",
@@ -90,13 +93,45 @@ class TransformersEngine:
 
     def memory_bytes(self, card: ModelCard, context_tokens: int) -> dict[str, int]:
         return {
-            "weights": card.size_bytes,
-            "kv_cache": (card.kv_bytes_per_token or 0) * context_tokens,
+            "weights": card.served.size_bytes,
+            "kv_cache": (card.served.kv_bytes_per_token or 0) * context_tokens,
             "runtime": RUNTIME_BYTES,
         }
 
     def explain(self, lines: Sequence[str], code: int, *, model: str, times: int) -> PanelError:
         return crashes.explain(lines, code, model=model, times=times)
+
+
+def _missing(*modules: str) -> PanelError | None:
+    """Which of them are not in the panel's own environment. Reads none: the panel stays free of torch."""
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if not missing:
+        return None
+    if missing == ["bitsandbytes"]:
+        return ServerError(
+            "engine_no_bitsandbytes",
+            N_("It needs the package bitsandbytes, which TuneDeck does not bring."),
+            N_("Install it with: {python} -m pip install bitsandbytes"),
+            python=sys.executable,
+        )
+    return ServerError(
+        "engine_missing",
+        N_("The engine '{engine}' is not installed here: {missing} is missing."),
+        N_("Run 'make setup' in the folder of TuneDeck."),
+        engine=TransformersEngine.name,
+        missing=", ".join(missing),
+    )
+
+
+def _torch_for_the_cpu() -> PanelError | None:
+    """The torch in the panel's own environment is a build that knows no GPU; read from its version alone."""
+    if not metadata.version("torch").endswith("+cpu"):
+        return None
+    return ServerError(
+        "engine_torch_cpu",
+        N_("The torch in the panel's own environment was built for the CPU."),
+        N_("Run 'make setup' where the package index offers torch with CUDA; docs/operations.md says more."),
+    )
 
 
 ENGINE = TransformersEngine()

@@ -3,7 +3,8 @@
     openai.OpenAI(base_url="http://127.0.0.1:8501/v1", api_key="td-...")
 
 A request names its model; the gateway passes it to that model's server with the server's own key, and streams the
-answer through as it comes. A client that goes away ends the work upstream. A pure ASGI app.
+answer through as it comes. A client that goes away ends the work upstream. An adapter that a server offers beside its
+model is a model of its own; a server that sleeps is woken by the first request for it. A pure ASGI app.
 
 Covered
 - Only these five: ``GET /v1/models`` (and one by name), ``POST`` of chat/completions, completions, embeddings, and of
@@ -127,7 +128,7 @@ class Gateway:
 
     async def _models(self, path: str, scope: Scope, send: Send) -> None:
         ready = await self._running.ready()
-        newest = {s.model: s for s in sorted(ready, key=lambda s: s.since)}
+        newest = {name: s.asked_for(name) for s in sorted(ready, key=lambda s: s.since) for name in s.names()}
         if path == "/v1/models":
             await send_json(send, 200, {"object": "list", "data": [_model(newest[name]) for name in sorted(newest)]})
             return
@@ -139,7 +140,7 @@ class Gateway:
         if found is None:
             await _no_such_model(send, name, ready)
             return
-        await send_json(send, 200, _model(found))
+        await send_json(send, 200, _model(found.asked_for(name)))
 
     async def _pass_on(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         body = await self._body(receive)
@@ -165,10 +166,13 @@ class Gateway:
             await send_error(send, 400, text, param="model", code="missing_required_parameter")
             return
         try:
-            server = await self._running.server(name)
+            server = await self._server(name)
         except ServerError as error:
-            if error.code == "model_asleep":
-                await send_error(send, 503, f"{error} Wake it on the Deploy page.", code=error.code)
+            if error.code != "model_not_running":
+                told = "It was told to wake; ask again in a moment, or" if error.code == "model_asleep" else "Please"
+                text = f"{error} {told} look at it on the Deploy page."
+                again = [(b"retry-after", b"5")]
+                await send_error(send, 503, text, kind="server_error", code=error.code, headers=again)
                 return
             await _no_such_model(send, name, await self._running.ready())
             return
@@ -179,6 +183,19 @@ class Gateway:
             await send_error(send, 400, text, param="model", code="unsupported_endpoint")
             return
         await self._upstream.relay(server, path.removeprefix("/v1"), body, receive, send)
+
+    async def _server(self, name: str) -> Server:
+        """The server for the model ``name``, woken where it sleeps.
+
+        Raises:
+            ServerError: ``model_not_running``; else why it does not wake.
+        """
+        try:
+            return await self._running.server(name)
+        except ServerError as error:
+            if error.code != "model_asleep":
+                raise
+        return await self._running.woken(name)
 
     async def _only(self) -> str:
         """The model that runs, where there is exactly one; else nothing."""
@@ -240,11 +257,13 @@ def _model(server: Server) -> dict[str, Any]:
         "owned_by": "tunedeck",
         "context_length": server.context_length or None,
         "capabilities": list(server.capabilities),
+        # As vLLM and LMDeploy say it of an adapter.
+        **({"parent": server.offered_by} if server.offered_by else {}),
     }
 
 
 def _names(servers: list[Server]) -> str:
-    return ", ".join(sorted({server.model for server in servers})) or "none"
+    return ", ".join(sorted({name for server in servers for name in server.names()})) or "none"
 
 
 async def _no_such_model(send: Send, name: str, servers: list[Server]) -> None:

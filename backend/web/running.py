@@ -15,6 +15,9 @@ from backend.workspace import Workspace
 
 FRESH_S = 1.0
 """For so long a look at the queue counts."""
+WAKE_S = 60.0
+"""So long a request waits for a server that sleeps; most clients would give up, too."""
+WAKE_POLL_S = 0.2
 
 Mark = tuple[int, int]
 
@@ -29,6 +32,7 @@ class Running:
         self._marks: dict[int, Mark] = {}
         self._seen_at = float("-inf")
         self._look: asyncio.Task[list[Server]] | None = None
+        self._waking: dict[int, asyncio.Task[Server]] = {}
 
     async def ready(self) -> list[Server]:
         """The servers that can answer, by a look that begins now or is under way."""
@@ -51,6 +55,40 @@ class Running:
                 return server
         return pick(await self.ready(), name)
 
+    async def woken(self, name: str) -> Server:
+        """The server for ``name``, which sleeps, once it is awake. However many ask, it is told once.
+
+        Raises:
+            ServerError: ``server_did_not_obey``; ``model_asleep``: it was told to wake, and has not within ``WAKE_S``;
+                ``model_not_running``: it has gone.
+        """
+        asleep = [server for server in await self.ready() if server.answers_to(name)]
+        if not asleep:
+            return pick(await self.ready(), name)
+        job_id = max(asleep, key=lambda server: server.since).job_id
+        if job_id not in self._waking:
+            self._waking[job_id] = asyncio.create_task(self._wake(name))
+            self._waking[job_id].add_done_callback(lambda _task: self._waking.pop(job_id, None))
+        # Shielded: the first one to ask may go away, the others still want it.
+        return (await asyncio.shield(self._waking[job_id])).asked_for(name)
+
+    async def _wake(self, name: str) -> Server:
+        until = time.monotonic() + WAKE_S
+        await asyncio.to_thread(self._order, name)
+        while True:
+            found = [server for server in await self.ready() if server.answers_to(name) and not server.asleep]
+            if found:
+                return max(found, key=lambda server: server.since)
+            if time.monotonic() > until:
+                return pick(await self.ready(), name)
+            await asyncio.sleep(WAKE_POLL_S)
+
+    def _order(self, name: str) -> None:
+        # Loads every engine's module, which a panel that only starts need not wait for.
+        from backend.engines import serving
+
+        serving.wake(self._opened(), name, WAKE_S)
+
     async def _find_all(self) -> list[Server]:
         found = [server for server in await asyncio.to_thread(self._find) if server.ready]
         marks = {server.job_id: self._mark(server.job_id) for server in found}
@@ -59,9 +97,12 @@ class Running:
         return found
 
     def _find(self) -> list[Server]:
+        return running_servers(self._opened())
+
+    def _opened(self) -> Store:
         if self._store is None:
             self._store = open_store(self._workspace)
-        return running_servers(self._store)
+        return self._store
 
     def _mark(self, job_id: int) -> Mark | None:
         """Changes when the server's file does; None where there is none."""

@@ -4,6 +4,7 @@ and what the job does with this engine, or LMDeploy's, as a process: :mod:`launc
 plan.py        what to serve, handed from the job to the engine's process
 engine.py      that process: load, listen, leave when asked or when the job is gone
 loading.py     tokenizer and weights into memory
+adapting.py    an adapter (LoRA) put on its base
 generation.py  prompts to tokens, tokens to pieces of text and tool calls
 frames.py      pieces on their way to the event loop, a frame at a time
 batching.py    the same, several answers at once

@@ -51,7 +51,8 @@ class BatchGenerator(Generator):
     def __init__(self, plan: Plan, model: Any, tokenizer: Any, processor: Any | None = None) -> None:
         super().__init__(plan, model, tokenizer, processor)
         self._numbers = itertools.count()
-        self._vocabulary = model.get_input_embeddings().num_embeddings
+        # Of the matrix itself: it may be wrapped by an adapter.
+        self._vocabulary = len(model.get_input_embeddings().weight)
         base = copy.deepcopy(model.generation_config)
         base.max_length = None
         # Each of the three must differ from its neutral value, or transformers makes no per-request place for it.

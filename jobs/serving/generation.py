@@ -60,7 +60,8 @@ class Generator:
         self.plan = plan
         self.model = model
         self.tokenizer = tokenizer
-        self.prompts = Prompts(plan, tokenizer, model.get_input_embeddings().num_embeddings, processor)
+        # Of the matrix itself: it may be wrapped by an adapter.
+        self.prompts = Prompts(plan, tokenizer, len(model.get_input_embeddings().weight), processor)
         self._template = get_response_template(tokenizer, model)
         self._thread = InferenceThread()
         self._live: set[Answer] = set()

@@ -10,11 +10,14 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from backend.catalog import ModelCard
+from backend.catalog.fitting import spare_tokens
 from backend.engines import ENGINES, Place, adapters, check
 from backend.engines.lmdeploy import LMDeployEngine
+from backend.envs import running
 from backend.servers import Server
 from backend.specs.serve import ServeSpec
 from backend.workspace import open_workspace
@@ -41,18 +44,29 @@ def transformers(job: Job, spec: ServeSpec, card: ModelCard) -> Launch:
     """Our own server over transformers."""
     engine = ENGINES["transformers"]
     check(engine, spec, card)
+    spare = spare_tokens(card)
+    if spare is not None:
+        raise spare
     plan = make_plan(job, spec, card)
     memory.check(engine, card, plan)
     plan.write(job.dir)
     server = Server(
-        **_common("transformers", plan.name, plan.port, plan.model),
+        **_common("transformers", plan.name, plan.port, str(card.path)),
         context_length=plan.context_length,
         aliases=plan.aliases,
         capabilities=("chat", "completions", *(("tools",) if plan.tools else ())) if plan.chat else ("completions",),
     )
+    base = card.base or card
     job.log(
-        f"model {plan.model}: {card.architecture}, {card.parameters} parameters, {card.dtype} served as {plan.dtype}"
+        f"model {plan.model}: {base.architecture}, {base.parameters} parameters, {base.dtype} served as {plan.dtype}"
     )
+    if card.base is not None:
+        job.log(f"adapter {plan.adapter}: rank {card.adapter_rank}, {card.parameters} parameters, of {base.name}")
+    if card.template_differs:
+        job.log(
+            f"its own chat template ({card.template_fingerprint}) is used; that of {base.name} is another one "
+            f"({base.template_fingerprint})"
+        )
     argv = engine.command(spec, card, Place(plan.port, job.dir))
     return Launch(server, argv, environment(plan.threads, plan.device, {KEY_VARIABLE: server.key}))
 
@@ -69,8 +83,7 @@ def lmdeploy(job: Job, spec: ServeSpec, card: ModelCard) -> Launch:
     server = Server(
         **_common(engine.name, spec.served_name(), port, str(card.path)),
         context_length=min(filter(None, (card.context_length, spec.context_length)), default=0),
-        # Adapters are models of their own there; the model itself answers to its served name only.
-        aliases=tuple(name for name, _folder in found),
+        adapters=tuple(name for name, _folder in found),
         capabilities=("chat", "completions", *(("tools",) if spec.tool_call_parser else ()))
         if template
         else ("completions",),
@@ -80,7 +93,8 @@ def lmdeploy(job: Job, spec: ServeSpec, card: ModelCard) -> Launch:
     argv = engine.command(spec, card, Place(port, job.dir, free, tuple(found)))
     # uvicorn would write a line for every look at its health.
     extra = {KEY_VARIABLE: server.key, "TUNEDECK_LEAVE": "1", "UVICORN_LOG_LEVEL": "warning"}
-    return Launch(server, argv, environment(spec.threads, "cuda", extra, ours=False))
+    ours = environment(spec.threads, "cuda", {}, ours=False)
+    return Launch(server, argv, {**running.environ(engine, Path(argv[0]), "cuda", ours), **extra})
 
 
 LAUNCHERS = {"transformers": transformers, "lmdeploy": lmdeploy}
@@ -88,6 +102,7 @@ LAUNCHERS = {"transformers": transformers, "lmdeploy": lmdeploy}
 
 def make_plan(job: Job, spec: ServeSpec, card: ModelCard) -> Plan:
     """Everything that the spec leaves open, decided. Needs no GPU library: a leased GPU is known by its lease."""
+    base, card = card.base, card.served
     device = ("cuda" if job.gpus else "cpu") if spec.device == "auto" else spec.device
     context = card.context_length or DEFAULT_CONTEXT
     if spec.context_length:
@@ -97,7 +112,7 @@ def make_plan(job: Job, spec: ServeSpec, card: ModelCard) -> Plan:
     cache = max(BATCH_CACHE_TOKENS, min(context, 4 * BATCH_CACHE_TOKENS))
     name = spec.served_name()
     return Plan(
-        model=str(card.path),
+        model=str(base.path if base else card.path),
         name=name,
         aliases=tuple(dict.fromkeys(n for n in (card.name, str(card.path)) if n != name)),
         host=HOST,
@@ -110,6 +125,8 @@ def make_plan(job: Job, spec: ServeSpec, card: ModelCard) -> Plan:
         cache_tokens=cache,
         tools=card.tools,
         chat=card.chat_template,
+        adapter=str(card.path) if base else "",
+        tokenizer=str(card.path) if base and card.own_tokenizer else "",
     )
 
 

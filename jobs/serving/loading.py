@@ -10,6 +10,7 @@ from typing import Any
 from backend import catalog
 from backend.engines.transformers import needs_consent
 from backend.workspace import open_workspace
+from jobs.serving import adapting
 from jobs.serving.plan import Plan
 
 # A thread more must bring this much, or it is left to others.
@@ -32,6 +33,8 @@ def load(plan: Plan) -> tuple[Any, Any]:
     transformers.logging.disable_progress_bar()
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": allowed}
     tokenizer = AutoTokenizer.from_pretrained(plan.model, **local)
+    if plan.tokenizer:
+        tokenizer = adapting.own_tokenizer(plan.tokenizer, tokenizer)
     config = AutoConfig.from_pretrained(plan.model, **local)
     # A model that also sees is not among the "causal" ones; its own class still writes text.
     named = (config.architectures or [""])[0]
@@ -40,8 +43,12 @@ def load(plan: Plan) -> tuple[Any, Any]:
     model = cls.from_pretrained(plan.model, dtype=dtype, use_safetensors=True, **local)
     if plan.device != "cpu":
         model = model.to(plan.device)
+    if plan.adapter:
+        model = adapting.put_on(model, plan.adapter)
     model = model.eval()
     give_template(plan.model, tokenizer, model)
+    if plan.tokenizer:
+        adapting.end_with(model, tokenizer)
     torch.set_num_threads(plan.threads or choose_threads(model, (os.cpu_count() or 1) // 2))
     return model, tokenizer
 

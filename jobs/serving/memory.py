@@ -49,6 +49,7 @@ def check(engine: ServingEngine, card: ModelCard, plan: Plan) -> None:
     Raises:
         ServerError: ``not_enough_memory`` or ``not_enough_gpu_memory``, with both figures.
     """
+    card = card.served
     tokens = plan.cache_tokens if plan.batching else min(plan.context_length, TYPICAL_TOKENS)
     parts = engine.memory_bytes(card, tokens)
     widening = BYTES.get(plan.dtype, 0) / BYTES[card.dtype] if plan.dtype in BYTES and card.dtype in BYTES else 1

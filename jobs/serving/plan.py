@@ -14,7 +14,8 @@ KEY_VARIABLE = "TUNEDECK_SERVER_KEY"
 
 @dataclass(frozen=True)
 class Plan:
-    """One server. model: folder. name, aliases: what clients may call it. device: ``cpu`` or ``cuda``. dtype: torch's
+    """One server. model: folder. adapter: folder of the LoRA that is put on top, or empty; tokenizer: folder of the one that
+    it brings along, or empty: the model's own. name, aliases: what clients may call it. device: ``cpu`` or ``cuda``. dtype: torch's
     name. threads: OpenMP threads. context_length: tokens, prompt and answer together. batching: several answers at once.
     cache_tokens: KV cache of all of them together."""
 
@@ -31,6 +32,8 @@ class Plan:
     cache_tokens: int
     tools: bool
     chat: bool
+    adapter: str = ""
+    tokenizer: str = ""
 
     def write(self, job_dir: Path) -> Path:
         path = job_dir / PLAN_FILE

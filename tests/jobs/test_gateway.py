@@ -402,7 +402,9 @@ def test_a_server_that_is_not_ready_is_not_asked(client: openai.OpenAI, home: Wo
     store.close()
 
 
-def test_a_server_that_sleeps_is_listed_and_says_how_to_wake_it(client: openai.OpenAI, home: Workspace) -> None:
+def test_a_server_that_sleeps_is_listed_and_one_that_does_not_wake_says_so(
+    client: openai.OpenAI, home: Workspace
+) -> None:
     store = open_store(home)
     with stub("sleepy") as sleepy, served(store, sleepy.server) as server:
         assert client.chat.completions.create(model="sleepy", messages=say("x")).choices
@@ -417,8 +419,11 @@ def test_a_server_that_sleeps_is_listed_and_says_how_to_wake_it(client: openai.O
 
         error = until(refused, 10, "the server is known to sleep")
         assert error is not None
-        assert (error.status_code, error.code) == (503, "model_asleep")
-        assert "'sleepy' sleeps. Wake it on the Deploy page." in str(error)
+        # This one knows no /wakeup; one that does: tests/jobs/test_serve_lmdeploy.py.
+        assert (error.status_code, error.code) == (503, "server_did_not_obey")
+        assert error.response.headers["retry-after"] == "5"
+        assert "The server of 'sleepy' did not do as it was told: HTTP 404" in str(error)
+        assert "Deploy page" in str(error)
         assert client.models.retrieve("sleepy").id == "sleepy"
         publish(store.job_dir(server.job_id), replace(server, sleeps=True))
         until(lambda: refused() is None, 10, "it is known to be awake")

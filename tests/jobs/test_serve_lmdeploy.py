@@ -3,6 +3,7 @@ engine's computing are not there (see :mod:`tests.support.lmdeploy_stub`)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 import subprocess
@@ -16,12 +17,16 @@ import psutil
 import pytest
 
 from backend import catalog
-from backend.chat.waiting import find_server
+from backend.chat.waiting import await_server, find_server
+from backend.envs import places
 from backend.errors import PanelError, ServerError
 from backend.queue.store import Store
 from backend.servers import read_server, running_servers
+from backend.web.gateway import Gateway
+from backend.web.keys import Keys
+from backend.web.running import Running
 from backend.workspace import ROOT, Workspace, open_workspace
-from tests.support import lmdeploy_stub
+from tests.support import lmdeploy_stub, lora
 from tests.support.jobs import Queue
 from tests.support.scripted_model import build
 from tests.support.server import ServeJob
@@ -86,7 +91,7 @@ def cli(*words: str, code: int = 0) -> Any:
 def test_through_the_queue_it_gets_its_gpu_and_port_sleeps_wakes_and_leaves_nothing(
     gpu: None, driver: Path, workspace: Workspace, store: Store, tmp_path: Path
 ) -> None:
-    environment = lmdeploy_stub.make(workspace.environments / "lmdeploy")
+    environment = lmdeploy_stub.make(places.home(workspace, "lmdeploy"))
     model = build(tmp_path / "my model 😀")
     catalog.add(workspace, model, "mine")
     queue = Queue(workspace, store)
@@ -141,6 +146,75 @@ def test_through_the_queue_it_gets_its_gpu_and_port_sleeps_wakes_and_leaves_noth
         until(lambda: not any(alive(p.pid) for p in processes), 20, "all are gone")
         assert read_server(store.job_dir(row.id)) is None
         assert queue.leases() == []
+    finally:
+        queue.end()
+
+
+def test_its_adapters_are_models_of_the_gateway_and_who_asks_wakes_it(
+    gpu: None, driver: Path, workspace: Workspace, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = lmdeploy_stub.make(tmp_path / "environment")
+    monkeypatch.setenv("TUNEDECK_LMDEPLOY_PYTHON", str(environment / "bin" / "python"))
+    catalog.add(workspace, build(tmp_path / "base"), "base")
+    catalog.add(workspace, lora.taught(tmp_path / "law", tmp_path / "base", {"greet": "你好"}), "law")
+    headers = {"Authorization": f"Bearer {Keys(workspace).create('tests')[1]}"}
+    queue = Queue(workspace, store)
+    queue.start_watcher(LD_LIBRARY_PATH=str(driver))
+
+    def ask(*models: str) -> list[httpx.Response]:
+        """The answers of the gateway to requests for all of ``models`` at the same moment; to none: its list of models."""
+
+        async def all_of_them() -> list[httpx.Response]:
+            transport = httpx.ASGITransport(app=gateway)
+            try:
+                async with httpx.AsyncClient(transport=transport, base_url="http://panel", headers=headers) as client:
+                    bodies = [{"model": m, "messages": [{"role": "user", "content": "hello"}]} for m in models]
+                    asked = [client.post("/v1/chat/completions", json=body, timeout=60) for body in bodies]
+                    return await asyncio.gather(*(asked or [client.get("/v1/models")]))
+            finally:
+                await gateway.close()
+
+        gateway = Gateway(Keys(workspace), Running(workspace))
+        return asyncio.run(all_of_them())
+
+    def sleep() -> None:
+        cli("serve", "sleep", "base")
+        until(lambda: running_servers(store)[0].asleep, 20, "the server is said to sleep")
+
+    def said(answer: httpx.Response) -> str:
+        return str(answer.json()["choices"][0]["message"]["content"])
+
+    try:
+        shown = cli("serve", "start", "base", "--set", "adapters=law", "--wait")
+        assert (shown["adapters"], shown["aliases"]) == (["law"], [])
+        (listed,) = ask()
+        models = {model["id"]: model.get("parent") for model in listed.json()["data"]}
+        assert models == {"base": None, "law": "base"}
+        assert [said(answer) for answer in ask("law", "base")] == ["law: You said: hello", "You said: hello"]
+
+        sleep()
+        lmdeploy_stub.script(environment, wake_s=1)
+        assert [said(answer) for answer in ask("law", "base", "law")] == [
+            "law: You said: hello",
+            "You said: hello",
+            "law: You said: hello",
+        ]
+        (server,) = running_servers(store)
+        key = {"Authorization": f"Bearer {server.key}"}
+        address = server.base_url.removesuffix("/v1") + "/is_sleeping"
+        assert httpx.get(address, headers=key, trust_env=False).json() == {"is_sleeping": False, "woken": 1}
+
+        sleep()
+        lmdeploy_stub.script(environment, no_wake="CUDA out of memory")
+        (refused,) = ask("law")
+        assert refused.status_code == 503
+        assert refused.json()["error"]["code"] == "server_did_not_obey"
+        assert "CUDA out of memory" in refused.json()["error"]["message"]
+        with pytest.raises(ServerError, match="CUDA out of memory"):
+            asyncio.run(await_server(store, workspace, "law"))
+        lmdeploy_stub.script(environment)
+        found = asyncio.run(await_server(store, workspace, "law"))
+        assert (found.model, found.offered_by, found.asleep) == ("law", "base", False)
     finally:
         queue.end()
 
@@ -248,7 +322,7 @@ def test_why_it_cannot_run_here_is_told_with_what_to_do(
     monkeypatch.delenv("NVML_STUB")
     missing = problem()
     assert missing["code"] == "engine_missing_environment"
-    assert missing["params"]["python"] == str(workspace.environments / "lmdeploy" / "bin" / "python")
+    assert missing["params"]["name"] == "lmdeploy"
     old = lmdeploy_stub.make(tmp_path / "old", version="0.9.2")
     monkeypatch.setenv("TUNEDECK_LMDEPLOY_PYTHON", str(old / "bin" / "python"))
     assert problem()["params"]["found"] == "0.9.2"

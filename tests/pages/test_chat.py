@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from backend import servers
 from backend.chat.answers import Answers
 from backend.chat.params import ChatParams
 from backend.chat.replies import Replies
@@ -125,6 +127,27 @@ def test_an_empty_page_says_that_the_model_is_down_and_starts_it_as_one_job(chat
     assert [row.title for row in rows] == ["starter"]
     assert "Starting starter" in text(chat)
     assert "Start starter" not in labels(chat)
+
+
+def test_an_adapter_that_a_server_offers_is_a_model_to_talk_to(store: Store, open_page: OpenPage) -> None:
+    with stub("base") as stub_server, published(store, stub_server) as known:
+        servers.publish(store.job_dir(known.job_id), replace(known, adapters=("law",)))
+        chat = open_page("chat")
+        assert chat.selectbox(key="chat_model").options == ["base", "law", "starter"]
+        chat.selectbox(key="chat_model").set_value("law").run()
+        assert "running" in text(chat)
+        say(chat, "hello")
+        assert stub_server.requests()[-1]["model"] == "law"
+
+
+def test_a_server_that_sleeps_says_so_and_what_keeps_it_from_waking(store: Store, open_page: OpenPage) -> None:
+    with stub() as stub_server, published(store, stub_server) as known:
+        servers.publish(store.job_dir(known.job_id), replace(known, sleeps=True, asleep=True))
+        chat = open_page("chat")
+        assert ":material/bedtime: asleep" in text(chat)
+        say(chat, "hello")
+        # It was told to: this one knows no such thing.
+        assert "did not do as it was told: HTTP 404" in text(chat)
 
 
 def test_settings_reach_the_server_and_stay_with_the_conversation(server: Stub, chat: AppTest) -> None:

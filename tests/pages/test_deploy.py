@@ -115,6 +115,15 @@ def test_more_settings_win_and_what_is_wrong_is_said_beside_the_button(open_page
     assert (spec["name"], spec["context_length"], spec["device"]) == ("for class", 1024, "cpu")
 
 
+def test_a_server_that_failed_because_its_engine_is_not_installed_leads_to_where_that_is_mended(
+    open_page: OpenPage, store: Store
+) -> None:
+    failed(store, "engine_missing_environment")
+    assert "Open Environments" in labels(open_page("deploy"))
+    failed(store, "engine_crashed")
+    assert "Open Environments" not in labels(open_page("deploy"))
+
+
 def test_engines_and_models_that_cannot_serve_here_are_named_with_the_reason(
     open_page: OpenPage, workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -124,7 +133,22 @@ def test_engines_and_models_that_cannot_serve_here_are_named_with_the_reason(
     assert app.selectbox(key="deploy_engine").options == ["transformers"]
     assert any("LMDeploy" in caption.value for caption in app.caption)
     assert "1 model cannot be served here" in [expander.label for expander in app.expander]
-    assert "lora · 'lora' is an adapter for starter" in plain(app).replace("*", "")
+    assert "lora · 'lora' was trained on a model with a, and its base" in plain(app).replace("*", "")
+
+
+def test_an_adapter_is_deployed_like_a_model_and_says_what_it_is_loaded_with(
+    open_page: OpenPage, workspace: Workspace, store: Store, tmp_path: Path
+) -> None:
+    catalog.add(workspace, models.folder(tmp_path / "plain"))
+    catalog.add(workspace, models.adapter(tmp_path / "lora", "plain", shapes=models.lora_shapes()))
+    app = open_page("deploy")
+    assert app.selectbox(key="deploy_model").options == ["starter", "lora", "plain"]
+    app.selectbox(key="deploy_model").set_value("lora").run()
+    assert any("its base plain is loaded" in caption.value for caption in app.caption)
+    assert "transformers loads plain with the adapter lora on the processor." in plain(app)
+    assert "A conversation may have 128 tokens" in plain(app)
+    press(app, "Start lora")
+    assert store.spec(store.queue()[0].id)["model"] == "lora"
 
 
 def test_the_address_names_the_model(open_page: OpenPage, workspace: Workspace, tmp_path: Path) -> None:

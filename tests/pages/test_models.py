@@ -97,10 +97,38 @@ def test_a_card_says_quantization_sight_licence_and_whose_adapter(
     assert "sees images" in plain(app)
     assert "licence apache-2.0" in plain(app)
     assert "adapter of starter" in plain(app)
-    assert "is an adapter for starter, not a whole model" in plain(app)
+    assert "'lora' was trained on a model with a, and its base 'starter' (LlamaForCausalLM) has no such part" in plain(
+        app
+    )
     assert labels(app).count("Start server") == 2
     assert "lora" in plain(unfold(app, "starter"))
     assert "on the list as starter" in plain(unfold(app, "lora"))
+
+
+def test_an_adapter_that_fits_is_usable_and_one_without_its_base_leads_to_adding_it(
+    open_page: OpenPage, workspace: Workspace, tmp_path: Path
+) -> None:
+    catalog.add(workspace, models.folder(tmp_path / "plain"))
+    catalog.add(workspace, models.adapter(tmp_path / "good", "plain", shapes=models.lora_shapes()))
+    catalog.add(workspace, models.adapter(tmp_path / "lost", "org/other", shapes=models.lora_shapes()))
+
+    def links(app: AppTest) -> list[str]:
+        return [link.proto.label for link in app.main.get("page_link")]
+
+    app = open_page("models")
+    assert labels(app).count("Start server") == 3
+    assert "'lost' is an adapter of org/other, and that model is not on the list" in plain(app)
+    assert labels(app).count("Add its base") == 1
+    app.segmented_control(key="models_kind").set_value("usable").run()
+    assert "adapter of plain" in plain(app)
+    assert "adapter of org/other" not in plain(app)
+    assert "Add its base" not in labels(app)
+    unfold(app, "good")
+    assert "Base versus tuned: ask both the same" in links(app)
+    assert "that of its base: yes" in plain(app)
+    app.segmented_control(key="models_kind").set_value("adapters").run()
+    next(button for button in app.button if button.label == "Add its base").click().run()
+    assert "Add to the list" in labels(app)
 
 
 def test_filters_sorting_and_search_narrow_the_list(open_page: OpenPage, workspace: Workspace, tmp_path: Path) -> None:

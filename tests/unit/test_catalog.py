@@ -196,7 +196,7 @@ def test_an_adapter_is_one_and_names_its_base(tmp_path: Path) -> None:
     assert (card.adapter_of, card.architecture, card.parameters, card.problem) == ("starter", "LORA", 32, None)
     refusal = ENGINES["transformers"].refuses(card)
     assert refusal is not None
-    assert "adapter for starter" in str(refusal)
+    assert "adapter of starter" in str(refusal)
 
 
 # --- broken ones
@@ -511,6 +511,8 @@ def test_the_command_line_adds_lists_shows_and_removes(
 
 def test_the_command_line_says_what_is_wrong_with_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(["models", "card", str(tmp_path), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out)["error"]["code"] == "model_no_config"
+    card = json.loads(capsys.readouterr().out)
+    assert (card["problem"]["code"], card["path"]) == ("model_no_config", str(tmp_path))
+    assert "is not a model" in card["problem"]["text"]
     assert cli(["models", "add", str(tmp_path)]) == 1
     assert "is not a model" in capsys.readouterr().err

@@ -127,7 +127,7 @@ def test_a_model_that_no_engine_serves_says_why_and_a_broken_one_what_is_broken(
     adapter, broken = card(models.adapter(tmp_path / "lora", "starter")), card(tmp_path / "nothing")
     found = deploying.refused([starter, adapter, broken])
     assert list(found) == ["lora", "nothing"]
-    assert found["lora"].code == "model_is_adapter"
+    assert found["lora"].code == "adapter_base_missing"  # a card alone knows no list
     assert found["nothing"] is broken.problem
 
 

@@ -218,7 +218,7 @@ def test_a_model_that_fails_is_told_to_the_client_after_what_it_wrote() -> None:
     model = SimpleNamespace(
         device="cpu",
         config=SimpleNamespace(model_type="llama"),
-        get_input_embeddings=lambda: SimpleNamespace(num_embeddings=8),
+        get_input_embeddings=lambda: SimpleNamespace(weight=[0] * 8),
         generation_config=SimpleNamespace(do_sample=False),
         generate=generate,
     )
