@@ -6,7 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from backend.cli import output
 from backend.errors import AccessError, ConflictError
 from backend.i18n import N_, _, ngettext
 from backend.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from backend.queue.rows import JobRow
 
 app = typer.Typer(help=_("Find models, look at them, download them, put them on the list and take them off."))
 Json = Annotated[bool, typer.Option("--json", help=_("Print one JSON document."))]
@@ -221,18 +224,37 @@ def download(
     name: Annotated[str, typer.Option(help=_("Name on the list; the repository's name where none is given."))] = "",
     as_json: Json = False,
 ) -> None:
+    row = _submit("download", {"source": source.value, "repo": repo, "revision": revision, "name": name})
+    text = _("Job {job} downloads {repo}. Follow it with: python -m backend jobs watch {job}").format(
+        job=row.id, repo=repo
+    )
+    output({"job": row.id, "repo": repo, "title": row.title, "state": row.state}, as_json, text)
+
+
+@app.command(
+    help=_("Write the pickled weights of a folder as safetensors, as a job that runs none of the code in them.")
+)
+def convert(
+    path: Annotated[str, typer.Argument(help=_("Folder with config.json and weights such as pytorch_model.bin."))],
+    name: Annotated[str, typer.Option(help=_("Name on the list; the folder's name where none is given."))] = "",
+    as_json: Json = False,
+) -> None:
+    row = _submit("convert", {"path": str(Path(path).expanduser().absolute()), "name": name})
+    text = _("Job {job} converts {folder}. Follow it with: python -m backend jobs watch {job}").format(
+        job=row.id, folder=path
+    )
+    output({"job": row.id, "title": row.title, "state": row.state}, as_json, text)
+
+
+def _submit(verb: str, spec: dict[str, Any]) -> JobRow:
     # The queue is loaded where a job is made; the other verbs need none of it.
     from backend.queue import watcher
     from backend.queue.store import open_store
 
     workspace = open_workspace()
-    spec = {"source": source.value, "repo": repo, "revision": revision, "name": name}
-    row = open_store(workspace).submit("download", spec)
+    row = open_store(workspace).submit(verb, spec)
     watcher.ensure_running(workspace)
-    text = _("Job {job} downloads {repo}. Follow it with: python -m backend jobs watch {job}").format(
-        job=row.id, repo=repo
-    )
-    output({"job": row.id, "repo": repo, "title": row.title, "state": row.state}, as_json, text)
+    return row
 
 
 @app.command(help=_("Keep an access token for a hub, read from standard input; or forget it. It is never shown."))

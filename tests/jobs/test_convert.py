@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from backend import catalog
 from backend.errors import fill
 from backend.workspace import ROOT, Workspace
+from tests.support.jobs import Queue
+from tests.support.lora import noisy
 from tests.support.wait import until
 
 TINY = ROOT / "models" / "tiny"
@@ -99,6 +101,28 @@ def test_every_tensor_comes_out_as_it_went_in_and_the_model_is_on_the_list(
     assert not (card.path / "training_args.bin").exists(), "it can run code, and is no part of a model"
     assert (card.path / "tokenizer.json").read_bytes() == (TINY / "tokenizer.json").read_bytes()
     assert {file.name: file.stat().st_mtime_ns for file in source.iterdir()} == before
+
+
+def test_an_adapter_keeps_its_base(workspace: Workspace, tmp_path: Path) -> None:
+    source = noisy(tmp_path / "taught", ROOT / "models" / "tiny")
+    tensors = load_file(source / "adapter_model.safetensors")
+    (source / "adapter_model.safetensors").unlink()
+    torch.save(tensors, source / "adapter_model.bin")
+    assert convert(workspace, source)[0] == 0
+    card = catalog.find(workspace, "taught")
+    assert (card.problem, card.adapter_of) == (None, str(ROOT / "models" / "tiny"))
+    written = load_file(card.path / "adapter_model.safetensors")
+    assert all(torch.equal(written[name], tensors[name]) for name in tensors)
+
+
+def test_the_command_line_makes_the_job_and_the_model_comes_onto_the_list(queue: Queue, tmp_path: Path) -> None:
+    pickled(tmp_path / "old")
+    command = [sys.executable, "-m", "backend", "models", "convert", "old", "--name", "new", "--json"]
+    made = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100
+    )
+    queue.reach(json.loads(made.stdout)["job"], "succeeded", timeout=100)
+    assert catalog.find(queue.workspace, "new").problem is None
 
 
 def test_a_name_for_the_same_memory_twice_keeps_both(workspace: Workspace, tmp_path: Path) -> None:
