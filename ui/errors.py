@@ -13,8 +13,19 @@ import streamlit as st
 
 from backend.errors import PanelError, SpecError
 from backend.i18n import N_, _
+from backend.workspace import ROOT
 
 _LOG_TAIL_CHARS = 20_000
+ENVIRONMENTS_PAGE = ROOT / "pages" / "environments.py"
+ENVIRONMENT_CODES = (
+    "engine_missing_environment",
+    "engine_wrong_version",
+    "engine_flavour_cpu",
+    "env_damaged",
+    "env_missing",
+    "env_own_missing",
+)
+"""Failures that are mended on the Environments page, wherever they are met."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +65,24 @@ class Action:
             st.switch_page(self.page, query_params=self.query)
 
 
+@dataclass(frozen=True)
+class Why:
+    """What a failure's log says about its cause, where the error itself does not know it. commands: (what for, line)."""
+
+    cause: str
+    line: int | None = None
+    text: str = ""
+    helps: Sequence[str] = ()
+    commands: Sequence[tuple[str, str]] = ()
+
+
 def show(
     error: PanelError | dict[str, Any],
     *,
     key: str,
     log: str = "",
     actions: Sequence[Action] = (),
+    why: Why | None = None,
 ) -> None:
     """Draw the error card.
 
@@ -68,25 +91,52 @@ def show(
         key: unique on the page; the card's widgets are named after it.
         log: end of the log, shown folded.
         actions: fixes, the likeliest first (it becomes the primary button).
+        why: the cause that the log tells, which then comes first, with its line as the evidence.
     """
     evidence = str((error.get("evidence") or {}).get("text", "")) if isinstance(error, dict) else ""
     problem = PanelError.from_dict(error) if isinstance(error, dict) else error
     message, hint = problem.localized()
+    way = way_on(problem)
+    actions = [way, *actions] if way else actions
+    if why is not None:
+        evidence = why.text or evidence
     with st.container(border=True, key=f"error_{key}"):
         said = plain(message) or _("Something went wrong.")
-        st.markdown(f":red[:material/error:] **{said}**")
+        st.markdown(f":red[:material/error:] **{plain(why.cause) if why else said}**")
+        if why is not None:
+            st.caption(said)
         if isinstance(problem, SpecError) and len(problem.problems) > 1:
             for item in problem.problems:
                 st.markdown(f"- `{item['field']}`: {plain(item['message'])}")
         if evidence:
-            st.caption(_("What the log says"))
+            st.caption(where(why.line if why else None))
             st.code(evidence, language=None, wrap_lines=True)
-        if hint:
+        if why is not None:
+            _what_helps(why)
+        elif hint:
             st.markdown(plain(hint))
         _buttons(problem, key, evidence, log, actions)
         if log:
             with st.expander(_("End of the log"), icon=":material/article:"):
                 st.code(log[-_LOG_TAIL_CHARS:], language=None, height=300)
+
+
+def way_on(problem: PanelError) -> Action | None:
+    """The button that belongs to this failure on any page: it leads to where that is mended. None where there is none."""
+    if problem.code not in ENVIRONMENT_CODES or not ENVIRONMENTS_PAGE.is_file():
+        return None
+    if st.session_state.get("page_shown") == ENVIRONMENTS_PAGE.stem:  # see ui/shell.py
+        return None
+    engine = str(problem.params.get("engine") or "")
+    query = {"engine": engine} if engine else {}
+    return Action(_("Open Environments"), icon=":material/inventory_2:", page=ENVIRONMENTS_PAGE, query=query)
+
+
+def link(problem: PanelError) -> None:
+    """:func:`way_on` as a link, for a reason that stands in a text; nothing where there is none."""
+    way = way_on(problem)
+    if way is not None and way.page is not None:
+        st.page_link(way.page, label=way.label, icon=way.icon, query_params=way.query)
 
 
 def guarded(draw: Callable[[], None], key: str) -> Callable[[], None]:
@@ -119,6 +169,19 @@ def plain(text: str) -> str:
     for character in "\\`*_[]<>$#|~":
         text = text.replace(character, "\\" + character)
     return text.replace(":material/", "\\:material/").replace("\n", "  \n")
+
+
+def where(line: int | None) -> str:
+    """The caption over a line of a log."""
+    return _("What the log says, in line {n}").format(n=f"{line:,}") if line else _("What the log says")
+
+
+def _what_helps(why: Why) -> None:
+    st.caption(_("What helps"))
+    st.markdown("\n".join(f"- {plain(text)}" for text in why.helps))
+    for purpose, line in why.commands:
+        st.markdown(f":material/terminal: {plain(purpose)}")
+        st.code(line, language="bash", wrap_lines=True)
 
 
 def _buttons(problem: PanelError, key: str, evidence: str, log: str, actions: Sequence[Action]) -> None:

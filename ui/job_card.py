@@ -15,11 +15,13 @@ from backend.queue import folder, logs
 from backend.queue.rows import JobRow
 from backend.queue.wake import wake
 from backend.workspace import ROOT
-from ui import context, download_fixes, errors, made_models, wait_words, words
+from ui import context, download_fixes, errors, job_why, made_models, wait_words, words
 
 JOBS_PAGE, CHAT_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "chat.py"
 METRICS = 3
 """How many of a job's figures stand beside its progress; the rest are on its charts."""
+LEAST_MB_S = 0.05
+"""What is slower than this is no rate but a pause."""
 
 MEANINGS = {
     "queued": N_("It starts by itself when it is its turn and what it needs is free."),
@@ -82,17 +84,34 @@ def progress_line(row: JobRow) -> str:
     progress = row.progress
     parts = [words.phase_word(str(progress["phase"]))] if progress.get("phase") else []
     step, total = progress.get("step"), progress.get("total")
+    metrics = progress.get("metrics") or {}
+    if "mb_per_s" in metrics:
+        return " · ".join(parts + _transfer(progress, metrics))
     if step is not None and total:
         parts.append(_("{step} of {total}").format(step=_count(step), total=_count(total)))
     elif step is not None and not row.service:
         parts.append(_("step {step}").format(step=_count(step)))
-    metrics = progress.get("metrics") or {}
     if row.service:
         metrics = {name: metrics[name] for name in words.SERVICE_METRICS if name in metrics}
     parts += [
         f"{words.metric_word(name)} {words.figure(name, value)}" for name, value in list(metrics.items())[:METRICS]
     ]
     return " · ".join(parts)
+
+
+def _transfer(progress: dict[str, Any], metrics: dict[str, Any]) -> list[str]:
+    """What is fetched, in MB: ``310.5 of 640.0 MB``, ``12.5 MB/s``, ``3 of 9 files``."""
+    done, total, rate = progress.get("step"), progress.get("total"), metrics["mb_per_s"]
+    if not isinstance(done, int | float) or not isinstance(total, int | float):
+        return []  # another phase has begun, and has said nothing of its own yet
+    parts = [_("{step} of {total} MB").format(step=f"{done:,.1f}", total=f"{total:,.1f}")]
+    if isinstance(rate, int | float) and rate >= LEAST_MB_S:
+        parts.append(f"{rate:.1f} MB/s")
+    if metrics.get("files_total"):
+        parts.append(
+            _("{n} of {total} files").format(n=_count(metrics.get("files")), total=_count(metrics["files_total"]))
+        )
+    return parts
 
 
 def failure(row: JobRow) -> str:
@@ -177,11 +196,15 @@ def _live(row: JobRow) -> None:
 def _failed(row: JobRow, key: str, compact: bool) -> None:
     if not compact:
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)
-        errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=_fixes(row, key))
+        found = job_why.finding(row)
+        why = job_why.why(row, found) if found else None
+        fixes = [*(job_why.actions(row, found) if found else []), *_fixes(row, key)]
+        errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=fixes, why=why)
         return
-    message, hint = PanelError.from_dict(row.error).localized()
+    found = job_why.finding(row)
+    message, hint = job_why.summary(row, found) if found else PanelError.from_dict(row.error).localized()
     st.markdown(f":red[:material/error:] {errors.plain(message or _('Something went wrong.'))} {errors.plain(hint)}")
-    evidence = str((row.error.get("evidence") or {}).get("text", ""))
+    evidence = found.text if found and found.line else str((row.error.get("evidence") or {}).get("text", ""))
     if evidence:
         st.code(evidence[:500], language=None, wrap_lines=True)
 

@@ -18,7 +18,7 @@ from backend.queue.rows import JobRow
 from backend.queue.series import Phase, Series
 from backend.specs import spec_class
 from backend.workspace import ROOT
-from ui import charts, context, errors, job_card, log_view, made_models, once, spec_form, words
+from ui import charts, context, errors, job_card, job_why, log_view, made_models, once, spec_form, words
 
 SECTIONS = ("overview", "log", "command", "again")
 TIMELINE = 8
@@ -153,6 +153,9 @@ def _again(row: JobRow) -> None:
         errors.show(error, key=key)
         return
     st.markdown(_("A new job with these settings. Job {job} stays as it is.").format(job=row.id))
+    change, reason = job_why.proposed(row)
+    if change:
+        st.markdown(":material/tune: " + errors.plain(_("Already changed below: {what}").format(what=reason)))
     mode = st.segmented_control(
         _("Edit as"),
         ["form", "json"],
@@ -163,7 +166,7 @@ def _again(row: JobRow) -> None:
     )
     with st.form(f"{key}_form", enter_to_submit=False):
         title = st.text_input(_("Name"), row.title, key=f"{key}_title", max_chars=200)
-        spec = store.spec(row.id)
+        spec = store.spec(row.id) | change
         values = spec_form.draw(cls, spec, key=key) if mode == "form" else {}
         text = ""
         if mode == "json":
