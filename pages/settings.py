@@ -9,7 +9,7 @@ import streamlit as st
 from backend import settings as store
 from backend.errors import PanelError
 from backend.i18n import LANGUAGES, _
-from ui import access, context, errors, hub_settings, words
+from ui import access, context, envs_settings, errors, hub_settings, words
 from ui.folder_size import folder_size
 
 workspace, now = context.workspace(), context.settings()
@@ -48,6 +48,9 @@ with left:
 
     st.subheader(_("API keys"), anchor=False)
     access.keys(workspace)
+
+    st.subheader(_("Environments of engines"), anchor=False)
+    envs_settings.draw(now, save)
 
 with right:
     st.subheader(_("Language"), anchor=False)

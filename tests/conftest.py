@@ -33,6 +33,7 @@ def _own_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         if name.startswith(("TUNEDECK_", "HF_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("TUNEDECK_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setenv("TUNEDECK_ENVIRONMENTS_FOLDER", str(tmp_path / "workspace" / "environments"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     i18n.use("en")

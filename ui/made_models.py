@@ -24,6 +24,8 @@ MADE = {
     "checkpoint": N_("Saved the checkpoint {name}."),
     "report": N_("Wrote the report {name}."),
     "file": N_("Wrote the file {name}."),
+    "environment": N_("Made the environment of {name}."),
+    "bundle": N_("Made a bundle of {name}."),
 }
 MODELS = ("model", "adapter")
 
@@ -41,6 +43,8 @@ def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
             ":green[:material/check_circle:] "
             + _(MADE.get(kind, MADE["file"])).format(name=f"**{errors.plain(label)}**")
         )
+        if kind == "environment":
+            st.page_link(errors.ENVIRONMENTS_PAGE, label=_("Open Environments"), icon=":material/inventory_2:")
         if kind not in MODELS:
             continue
         if name:

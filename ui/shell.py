@@ -21,6 +21,7 @@ ICONS = {
     "models": ":material/deployed_code:",
     "deploy": ":material/dns:",
     "jobs": ":material/list_alt:",
+    "environments": ":material/inventory_2:",
     "settings": ":material/settings:",
 }
 
@@ -55,6 +56,11 @@ groups = {
     ],
     _("Machine"): [
         *page("jobs", _("Jobs"), _("Everything that runs, waits or has ended")),
+        *page(
+            "environments",
+            _("Environments"),
+            _("The engines: install, test and repair them; is this machine all right"),
+        ),
         *page("settings", _("Settings"), _("Language, address, keys and limits")),
     ],
 }

@@ -56,7 +56,11 @@ VERBS = {
     "serve": (N_("Serve"), ":material/dns:"),
     "pretrain": (N_("Train from scratch"), ":material/school:"),
     "download": (N_("Download"), ":material/download:"),
+    "convert": (N_("Convert weights"), ":material/sync_alt:"),
     "drill": (N_("Practice job"), ":material/fitness_center:"),
+    "install_env": (N_("Install an engine"), ":material/deployed_code_update:"),
+    "test_env": (N_("Test an engine"), ":material/fact_check:"),
+    "bundle_env": (N_("Make a bundle"), ":material/archive:"),
 }
 
 PHASES = {
@@ -76,7 +80,13 @@ PHASES = {
     "download": N_("downloading"),
     "wait": N_("waiting for the hub"),
     "verify": N_("comparing checksums"),
+    "convert": N_("converting"),
     "register": N_("putting it on the list"),
+    "turn": N_("waiting for another install"),
+    "create": N_("making the environment"),
+    "install": N_("installing packages"),
+    "patch": N_("applying patches"),
+    "selftest": N_("testing itself"),
 }
 
 METRICS = {

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from backend import settings
+from backend.doctor.facts import torch_build
 from backend.engines.base import Engine
 from backend.engines.registry import engines
 from backend.envs import locks
@@ -309,5 +310,6 @@ def _own(engine: Engine, base: Path, named: Path) -> Status:
         return Status(engine.name, "damaged", root, problem=problem)
     installed = distributions(root)
     versions = {name: installed[key] for name in recipe.packages if (key := locks.canonical(name)) in installed}
-    flavour = "cpu" if recipe.flavours == ("cpu",) else "cuda"
+    torch, cuda = torch_build(root)
+    flavour = "cuda" if "cuda" in recipe.flavours and (cuda or not torch) else "cpu"
     return Status(engine.name, "own", root, named, flavour, versions, report=_report(base, root))

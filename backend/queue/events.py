@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = "events.jsonl"
+OF_BYTES = ("mb_per_s", "files", "files_total")
 
 
 class EventWriter:
@@ -91,13 +92,16 @@ def read_events(job_dir: Path, offset: int = 0, limit: int = 4 << 20) -> tuple[l
 
 
 def merge_progress(progress: dict[str, Any], events: list[dict[str, Any]]) -> dict[str, Any]:
-    """``progress`` (the row's last known state) after ``events``: latest phase, step, total, ETA, newest metrics."""
+    """``progress`` (the row's last known state) after ``events``: latest phase, step, total, ETA, newest metrics. What was
+    told of bytes (a rate, files) ends with its phase; a loss is still the last one when the next phase begins."""
     merged = dict(progress)
     for event in events:
         phase = event.get("phase")
         if phase and phase != merged.get("phase"):
             for key in ("step", "total", "eta_s"):
                 merged.pop(key, None)
+            if "metrics" in merged:
+                merged["metrics"] = {name: value for name, value in merged["metrics"].items() if name not in OF_BYTES}
         for key in ("t", "phase", "step", "total", "eta_s"):
             if event.get(key) is not None:
                 merged[key] = event[key]

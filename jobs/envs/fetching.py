@@ -26,6 +26,8 @@ AT_ONCE = 3
 LARGE_BYTES = 8_000_000
 BATCH_BYTES, BATCH_FILES = 16_000_000, 16
 LOOK_S = 0.2
+FINISH_S = 10.0
+"""When one run of pip has failed, the others may still finish what they are at: what is whole need not be fetched again."""
 TEMPORARY = ".pip"
 """Below the folder of the downloads: where pip keeps what it has not finished."""
 
@@ -74,6 +76,7 @@ class Fetching:
     python: Path
     folder: Path
     _failures: list[BaseException] = field(default_factory=list)
+    _failed: float = 0.0
     _ending: threading.Event = field(default_factory=threading.Event)
 
     def prepare(self) -> None:
@@ -166,6 +169,7 @@ class Fetching:
             except Stopped:
                 return
             except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
+                self._failed = self._failed or time.monotonic()
                 self._failures.append(error)
 
     def _run(self, batch: Batch) -> None:
@@ -197,7 +201,7 @@ class Fetching:
             batch.seen, batch.now = batch.total, 0
 
     def _stop_worker(self) -> None:
-        if self._ending.is_set() or self._failures:
+        if self._ending.is_set() or (self._failures and time.monotonic() - self._failed > FINISH_S):
             raise Stopped
 
 

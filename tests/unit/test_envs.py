@@ -17,6 +17,7 @@ from backend.envs import bundles, locks, places, planning, removing, running, wh
 from backend.envs.status import Check, Report
 from backend.errors import ConflictError, NotFoundError, PanelError
 from backend.memory import machine
+from backend.queue.events import merge_progress
 from backend.workspace import Workspace
 from tests.support.environments import FAILED, PASSED, Toy, delete_package, make, report, write_lock
 from tests.support.wheel_index import wheel
@@ -158,6 +159,11 @@ def test_a_python_named_in_the_settings_comes_first(
     python.symlink_to(sys.executable)
     found = places.status(workspace, "lmdeploy")
     assert (found.state, found.python, dict(found.versions)) == ("own", python, {"lmdeploy": "0.18.0"})
+    torch = tmp_path / "mine" / "lib" / "python3.11" / "site-packages" / "torch"
+    torch.mkdir()
+    for cuda, flavour in (("None", "cpu"), ("'13.0'", "cuda")):
+        (torch / "version.py").write_text(f"__version__ = '2.13.0'\ncuda: Optional[str] = {cuda}\n")
+        assert places.status(workspace, "lmdeploy").flavour == flavour
     assert [problem.code for problem in planning.plan(workspace, "lmdeploy").problems][:1] in (
         ["env_own_named"],
         ["env_no_lock"],
@@ -308,3 +314,10 @@ def test_a_report_survives_its_file(workspace: Workspace, toy: Toy) -> None:
     assert found is not None
     assert str(found.checks[0].problem) == "It is broken."
     assert found.checks[0].figures == {"Loss": "3.42 → 3.10"}
+
+
+def test_the_rate_of_a_download_ends_with_its_phase() -> None:
+    told = {"phase": "download", "step": 3.0, "total": 9.0, "metrics": {"mb_per_s": 1.0, "files": 2, "loss": 3.0}}
+    merged = merge_progress({}, [told, {"phase": "install", "step": 1, "total": 73}])
+    assert merged == {"phase": "install", "step": 1, "total": 73, "metrics": {"loss": 3.0}}
+    assert merge_progress({}, [told, {"phase": "download", "step": 4.0}])["metrics"]["mb_per_s"] == 1.0
