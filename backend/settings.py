@@ -45,7 +45,9 @@ class Settings(BaseSettings):
     hub_timeout_s: int = Field(
         20, ge=1, le=3600, description=N_("Seconds without a byte after which a download is tried again")
     )
-    download_reserve_mib: int = Field(1024, ge=0, description=N_("Disk space in MiB that a download or an install must leave free"))
+    download_reserve_mib: int = Field(
+        1024, ge=0, description=N_("Disk space in MiB that a download or an install must leave free")
+    )
     environments_folder: str = Field(
         "",
         max_length=4000,

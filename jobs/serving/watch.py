@@ -35,7 +35,13 @@ class Watch:
     """Keeps ``server`` answering until it is told to stop, idles out, or must give up."""
 
     def __init__(
-        self, job: Job, server: Server, engine: ServingEngine, start: Callable[[], Child], idle_s: float, max_restarts: int
+        self,
+        job: Job,
+        server: Server,
+        engine: ServingEngine,
+        start: Callable[[], Child],
+        idle_s: float,
+        max_restarts: int,
     ) -> None:
         self._job, self._server, self._engine, self._start = job, server, engine, start
         self._idle_s, self._max_restarts = idle_s, max_restarts
