@@ -16,7 +16,7 @@ from backend.i18n import N_
 from backend.specs.bundle_env import BundleEnvSpec
 from backend.workspace import explain_os_error, open_workspace
 from jobs import install_env
-from jobs.envs import building
+from jobs.envs import beyond, building
 from jobs.harness import Job, main
 
 
@@ -48,7 +48,7 @@ def run(job: Job) -> dict[str, Any] | None:
     finally:
         shutil.rmtree(build, ignore_errors=True)
     bundles.write(folder, lock, digests)
-    size = sum(path.stat().st_size for path in folder.iterdir())
+    size = sum((folder / name).stat().st_size for name in digests)
     job.artifact("bundle", folder, label=engine.title)
     job.log(f"{folder}: {len(digests)} files, {planning.size_text(size)}")
     return {
@@ -70,7 +70,9 @@ def refuse_foreign(folder: Path) -> None:
     if not folder.exists():
         return
     others = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name]
-    others = [name for name in others if name not in (bundles.MANIFEST, ".pip") and not wheels.named(name)]
+    others = [
+        name for name in others if name not in (bundles.MANIFEST, ".pip", beyond.FOLDER) and not wheels.named(name)
+    ]
     if others:
         raise ConflictError(
             "env_bundle_folder",

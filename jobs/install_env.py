@@ -30,7 +30,7 @@ from backend.i18n import N_
 from backend.specs.install_env import InstallEnvSpec
 from backend.workspace import Workspace, open_workspace
 from jobs.downloads.transfer import Progress
-from jobs.envs import building, proving
+from jobs.envs import beyond, building, proving
 from jobs.envs.fetching import Fetching
 from jobs.envs.turn import turn
 from jobs.harness import Job, main
@@ -110,6 +110,7 @@ def make(
                 fetch(job, workspace, current, lock, build, files)
             job.phase("install")
             building.install(job, workspace, current, lock, build, files, list(lock.packages))
+            beyond.install(job, workspace, current, lock, build, files)
             building.complete(job, engine, lock, build)
         else:
             job.log(f"{build}: installed by an earlier attempt, which did not come to its self-test")
@@ -142,7 +143,8 @@ def fetch(
         # pip looks into a source package when it fetches it, and for that needs what builds it.
         building.install(job, workspace, current, lock, build, files, building.tools(lock), quiet=True)
         fetching.fetch(sources)
-    return fetching.check()
+    more = beyond.fetch(job, workspace, current, lock, places.interpreter(build), files)
+    return {**fetching.check(), **more}
 
 
 def check_bundle(job: Job, lock: Lock, folder: Path) -> None:
@@ -168,6 +170,9 @@ def check_bundle(job: Job, lock: Lock, folder: Path) -> None:
         told = bundles.digest_of(folder, path)
         if not wheels.true_to(path, package, tick) or (told and not package.hashes and wheels.sha256(path) != told):
             raise bundles.changed(folder, path, package)
+    for path, told in bundles.besides(folder).items():
+        if not path.is_file() or wheels.sha256(path, lambda _bytes: job.check_stop()) != told:
+            raise bundles.changed(folder, path)
 
 
 def untested(base: Path, lock: Lock) -> Path | None:

@@ -74,7 +74,15 @@ def digest_of(folder: Path, path: Path) -> str | None:
     return entry.get("sha256") if isinstance(entry, dict) else None
 
 
-def changed(folder: Path, path: Path, package: Package) -> PanelError:
+def besides(folder: Path) -> dict[Path, str]:
+    """Files below folders of ``folder`` that its manifest names, with their sha256: what an any-build package needs."""
+    files = _manifest(folder).get("files") or {}
+    return {
+        folder / name: str(entry.get("sha256")) for name, entry in files.items() if "/" in name and ".." not in name
+    }
+
+
+def changed(folder: Path, path: Path, package: Package | None = None) -> PanelError:
     """A file of the bundle is not what the lock or the manifest says."""
     return PanelError(
         "env_bundle_changed",
@@ -82,7 +90,7 @@ def changed(folder: Path, path: Path, package: Package) -> PanelError:
         N_("Copy the bundle again, or make it anew. Nothing was installed."),
         file=path.name,
         folder=str(folder),
-        package=package.pin,
+        package=package.pin if package else path.name,
     )
 
 

@@ -21,7 +21,7 @@ from tests.support.installs import Run, end_all, environ
 from tests.support.jobs import Queue
 from tests.support.toy_engine import PLAY, Checkout, checkout_with_engine, toy_packages
 from tests.support.wait import until
-from tests.support.wheel_index import Fault, WheelIndex
+from tests.support.wheel_index import Fault, WheelIndex, wheel
 
 
 @pytest.fixture(autouse=True)
@@ -168,6 +168,33 @@ def test_blanks_chinese_characters_source_packages_and_any_build(tmp_path: Path)
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
     assert Path(said.strip()).is_relative_to(build)
     assert len(places.distributions(build)) == 4
+
+
+def test_a_build_that_is_not_for_the_cpu_alone_gets_what_it_needs_beyond_the_lock_with_a_network_and_without(
+    tmp_path: Path,
+) -> None:
+    # As torch from an index that has no builds for the CPU: it does not load without NVIDIA's libraries.
+    needs = ('toy-cuda==12; platform_system == "Linux"', 'toy-win; platform_system == "Windows"', "toy-part")
+    toy = wheel("toy", "1.0", code=f"import toy_cuda, toy_deep\n{PLAY}", needs=needs)
+    more = [wheel("toy-cuda", "12", needs=("toy-deep>=1", "toy-part")), wheel("toy-deep", "1.5")]
+    checkout = checkout_with_engine(tmp_path, [toy, wheel("toy-part", "1.0")])
+    checkout.lock(any_build=("toy",))
+    bundle, asked = tmp_path / "bundle", "import toy, toy_cuda, toy_deep, toy_part; print(toy_part.__version__)"
+    with WheelIndex() as index:
+        index.add(*checkout.packages, *more, wheel("toy-part", "2.0"))
+        env = environ(tmp_path, index.url)
+        made = Run(checkout, "install_env", tmp_path / "job1", env).wait()
+        said = subprocess.run([made["python"], "-c", asked], capture_output=True, text=True, check=True).stdout
+        assert said.strip() == "1.0", "what it needs takes nothing away from the lock"
+        assert Run(checkout, "bundle_env", tmp_path / "job2", env, folder=str(bundle)).wait()["files"] == 4
+    env = environ(tmp_path, "http://127.0.0.1:9")
+    again = Run(checkout, "install_env", tmp_path / "job3", env, wheels=str(bundle), reinstall=True).wait()
+    assert again["folder"] != made["folder"]
+    assert subprocess.run([again["python"], "-c", asked], check=False).returncode == 0
+    (bundle / "beyond" / more[1].file).write_bytes(b"changed")
+    error = Run(checkout, "install_env", tmp_path / "job4", env, wheels=str(bundle), reinstall=True).error()
+    assert error["code"] == "env_bundle_changed"
+    assert error["params"]["file"] == more[1].file
 
 
 def test_killed_in_each_phase_it_goes_on_and_nothing_half_made_is_ever_in_use(

@@ -51,13 +51,17 @@ class Package:
         return f"{self.name}=={self.version} --hash=sha256:{self.sha256}  # {len(self.data)}{kind}"
 
 
-def wheel(name: str, version: str, module: str | None = None, *, pad: int = 0, code: str = "") -> Package:
-    """A wheel with one module (by default named as the package): ``code``, and ``pad`` bytes that do not compress."""
+def wheel(
+    name: str, version: str, module: str | None = None, *, pad: int = 0, code: str = "", needs: tuple[str, ...] = ()
+) -> Package:
+    """A wheel with one module (by default named as the package): ``code``, and ``pad`` bytes that do not compress. ``needs``:
+    what it asks for, as requirements."""
     module = module or name.replace("-", "_")
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     files: dict[str, str | bytes] = {
         f"{module}.py": f"__version__ = {version!r}\n{code}",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {each}\n" for each in needs),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     if pad:
