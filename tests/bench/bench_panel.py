@@ -33,7 +33,7 @@ from tests.support.wait import until
 RUNS = 7
 SESSIONS = 5
 MIB = 1 << 20
-PAGES = ("/", "/chat", "/jobs", "/models", "/settings")
+PAGES = ("/", "/chat", "/models", "/deploy", "/jobs", "/environments", "/settings")
 HEAVY = ("torch", "transformers")
 
 
