@@ -12,8 +12,25 @@ from backend.chat.records import Message
 from backend.i18n import _
 from ui import chat_state
 
+# Again until it stays in view: the page grows while it is drawn, and follows its end by itself. A person's own move ends it.
 _THERE = """<script>
-setTimeout(() => document.querySelector('.st-key-chat_found')?.scrollIntoView({block: 'center'}), 200);
+(() => {
+  const end = Date.now() + 10000;
+  let calm = 0, alone = true;
+  for (const kind of ['wheel', 'touchstart', 'mousedown', 'keydown'])
+    window.addEventListener(kind, () => { alone = false; }, {once: true, passive: true});
+  const look = (first) => {
+    const place = document.querySelector('.st-key-chat_found');
+    if (!alone || calm > 5 || Date.now() > end) return;
+    const box = place?.getBoundingClientRect();
+    if (box && (first || box.bottom < 0 || box.top > window.innerHeight)) {
+      calm = 0;
+      place.scrollIntoView({block: 'center'});
+    } else if (box) calm += 1;
+    setTimeout(look, 200, !box);
+  };
+  setTimeout(look, 200, true);
+})();
 </script>"""
 
 
