@@ -10,12 +10,13 @@ kill. Not covered: weights that need code to be read (refused, naming it), and l
 
 from __future__ import annotations
 
-import json
+import contextlib
+import fcntl
 import os
 import pickle
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,14 @@ from safetensors.torch import save_file
 from backend import catalog, settings
 from backend.catalog.files import size_text
 from backend.catalog.weights import PICKLED, pickled_files
-from backend.errors import ConflictError, ModelError, WorkspaceError
+from backend.errors import ConflictError, ModelError, PanelError, WorkspaceError
 from backend.i18n import N_
 from backend.specs.convert import ConvertSpec
-from backend.workspace import Workspace, open_workspace, write_json
+from backend.workspace import Workspace, open_workspace, read_json, write_json
 from jobs import made
 from jobs.harness import Job, main
 
+MARKER = ".converted-from.json"
 INDEX = "pytorch_model.bin.index.json"
 NEW_INDEX = "model.safetensors.index.json"
 LAYOUT = re.compile(r"(pytorch_model|adapter_model|model)(-\d{5}-of-\d{5})?\.bin")
@@ -47,7 +49,9 @@ def run(job: Job) -> dict[str, Any]:
     job.phase("check")
     files = weight_files(source)
     final = workspace.models / spec.list_name()
-    if final.exists():
+    partial = final.with_name(f".{final.name}.partial")
+    total = sum(file.stat().st_size for file in files)
+    if final.exists() and read_json(final / MARKER) != told(source, files):
         raise ConflictError(
             "model_name_taken",
             N_("There is already a model called '{model}', at {path}."),
@@ -55,13 +59,67 @@ def run(job: Job) -> dict[str, Any]:
             model=final.name,
             path=str(final),
         )
-    total = sum(file.stat().st_size for file in files)
-    partial = final.with_name(f".{final.name}.partial")
+    if not final.exists():  # else an attempt died when the list was all that was left to do
+        with alone(partial):
+            try:
+                fill(job, workspace, source, files, partial)
+                refuse_unusable(partial, final.name)
+            except PanelError as error:
+                # Another attempt comes to the same end, or has nothing to go on with.
+                if isinstance(error, ModelError) or not any(partial.glob("*.safetensors")):
+                    shutil.rmtree(partial)
+                raise
+            partial.rename(final)
+    job.phase("register")
+    name = register(job, final, spec)
+    (final / MARKER).unlink()
+    return {"complete": True, "model": str(final), "name": name, "files": len(files), "bytes": total}
+
+
+@contextlib.contextmanager
+def alone(partial: Path) -> Iterator[None]:
+    """Hold ``partial``, made where it is not there.
+
+    Raises:
+        ConflictError: ``convert_busy``: another conversion writes there.
+    """
     partial.mkdir(parents=True, exist_ok=True)
+    held = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ConflictError(
+            "convert_busy",
+            N_("Another conversion makes a model called '{model}' now."),
+            N_("Wait for its end, or give this one another name."),
+            model=partial.name.removeprefix(".").removesuffix(".partial"),
+        ) from error
+    finally:
+        os.close(held)
+
+
+def told(source: Path, files: list[Path]) -> dict[str, Any]:
+    """What a folder is made from: what was converted of something else, or of files that have changed since, is of no use."""
+    return {"path": str(source), "files": [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]}
+
+
+def fill(job: Job, workspace: Workspace, source: Path, files: list[Path], partial: Path) -> None:
+    """All weights and what lies beside them into ``partial``; what an earlier attempt wrote there stays.
+
+    Raises:
+        ModelError: see :func:`read` and :func:`convert`.
+        WorkspaceError: ``convert_no_room``.
+        Stopped: the person asked to stop.
+    """
+    if read_json(partial / MARKER) != told(source, files):
+        for file in partial.iterdir():
+            file.unlink()
+        write_json(partial / MARKER, told(source, files))
+    total = sum(file.stat().st_size for file in files)
     here = sum(file.stat().st_size for file in partial.glob("*.safetensors"))
     check_room(workspace, max(0, total - here))
     job.log(f"{len(files)} files, {size_text(total)}, from {source}")
-
     job.phase("convert")
     weight_map: dict[str, str] = {}
     done = 0
@@ -71,11 +129,17 @@ def run(job: Job) -> dict[str, Any]:
         weight_map |= dict.fromkeys(convert(job, file, target), target.name)
         done += file.stat().st_size
         job.progress("convert", done, total)
-    job.phase("register")
     finish(source, partial, weight_map, len(files))
-    partial.rename(final)
-    name = register(job, workspace, final, spec)
-    return {"complete": True, "model": str(final), "name": name, "files": len(files), "bytes": total}
+
+
+def refuse_unusable(folder: Path, name: str) -> None:
+    """Nothing moves into place that the list would refuse.
+
+    Raises:
+        ModelError: what is wrong with it.
+    """
+    if (problem := catalog.card(folder, name).problem) is not None:
+        raise problem
 
 
 def check_room(workspace: Workspace, needed: int) -> None:
@@ -131,9 +195,10 @@ def weight_files(folder: Path) -> list[Path]:
             folder=str(folder),
             example=pickled[0],
         )
-    index = folder / INDEX
-    if index.is_file():
-        named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    index = read_json(folder / INDEX)
+    if isinstance(index, dict) and isinstance(index.get("weight_map"), dict):
+        # A name is a name in this folder: what points elsewhere is missing here.
+        named = sorted({Path(str(name)).name for name in index["weight_map"].values()})
         missing = [name for name in named if not (folder / name).is_file()]
         if missing:
             raise ModelError(
@@ -249,12 +314,9 @@ def finish(source: Path, partial: Path, weight_map: dict[str, str], files: int) 
             shutil.copyfile(file, partial / file.name)
 
 
-def register(job: Job, workspace: Workspace, folder: Path, spec: ConvertSpec) -> str:
+def register(job: Job, folder: Path, spec: ConvertSpec) -> str:
     """Onto the list, with where it comes from; returns its name there."""
-    card = catalog.card(folder, spec.list_name())
-    if card.problem is not None:
-        raise card.problem
-    kind = "adapter" if card.adapter_of else "model"
+    kind = "adapter" if catalog.card(folder).adapter_of else "model"
     return made.model(job, folder, spec.list_name(), kind=kind, base=spec.path) or folder.name
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from backend import hubs
 from backend.i18n import N_
 from backend.specs.base import Resources, Spec
 
@@ -37,6 +38,13 @@ class ConvertSpec(Spec):
         # The job runs in another working folder.
         return str(Path(value.strip()).expanduser().absolute())
 
+    @model_validator(mode="after")
+    def _name(self) -> ConvertSpec:
+        """It becomes the name of a folder, also where the folder that is converted gives it."""
+        if problem := hubs.name_bad(self.list_name()):
+            raise ValueError(problem)
+        return self
+
     def resources(self) -> Resources:
         return Resources(cpu=1)
 
@@ -45,4 +53,4 @@ class ConvertSpec(Spec):
 
     def list_name(self) -> str:
         """The name that the result is to have on the list."""
-        return self.name.strip() or Path(self.path).name
+        return " ".join(self.name.split()) or Path(self.path).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from backend import catalog
 from backend.errors import fill
@@ -73,7 +74,7 @@ def failure(workspace: Workspace, folder: Path, **env: str) -> tuple[str, str]:
     code, result = convert(workspace, folder, **env)
     assert code == 1, result
     error = result["error"]
-    assert not [p for p in workspace.models.iterdir() if not p.name.startswith(".")], "nothing is on the list"
+    assert not list(workspace.models.iterdir()), "nothing is on the list, and nothing half made is left"
     return error["code"], fill(error["message"], error["params"])
 
 
@@ -215,3 +216,57 @@ def test_killed_in_the_middle_the_next_attempt_keeps_what_was_written(workspace:
     for file in final.glob("*.safetensors"):
         written |= load_file(file)
     assert written.keys() == tensors.keys()
+
+
+def test_what_was_begun_from_another_folder_of_that_name_is_not_gone_on_with(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    pickled(tmp_path / "a" / "same", shards=2)
+    tensors = pickled(tmp_path / "b" / "same", shards=2)
+    partial = workspace.models / ".same.partial"
+    partial.mkdir()
+    (partial / ".converted-from.json").write_text(json.dumps({"path": str(tmp_path / "a" / "same"), "files": []}))
+    save_file({"of.another": torch.zeros(3)}, partial / "model-00001-of-00002.safetensors")
+    assert convert(workspace, tmp_path / "b" / "same")[0] == 0
+    written: dict[str, torch.Tensor] = {}
+    for file in (workspace.models / "same").glob("*.safetensors"):
+        written |= load_file(file)
+    assert written.keys() == tensors.keys()
+    assert not list((workspace.models / "same").glob(".*")), "no mark of ours stays in the model"
+
+
+def test_killed_when_only_the_list_was_left_to_do_the_next_attempt_does_that(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    source = tmp_path / "late"
+    pickled(source)
+    assert convert(workspace, source)[0] == 0
+    final, file = workspace.models / "late", source / "pytorch_model.bin"
+    catalog.remove(workspace, "late", delete_files=False)
+    mark = {"path": str(source), "files": [[file.name, file.stat().st_size, file.stat().st_mtime_ns]]}
+    (final / ".converted-from.json").write_text(json.dumps(mark))
+    assert convert(workspace, source)[0] == 0
+    assert catalog.find(workspace, "late").problem is None
+    other = tmp_path / "other" / "late"
+    pickled(other)
+    assert convert(workspace, other)[1]["error"]["code"] == "model_name_taken"
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".."])
+def test_a_name_leads_to_no_other_folder(workspace: Workspace, tmp_path: Path, name: str) -> None:
+    pickled(tmp_path / "old")
+    code, result = convert(workspace, tmp_path / "old", name)
+    assert (code, result["error"]["code"]) == (1, "spec_bad")
+    assert not (workspace.root / "outside").exists()
+
+
+def test_two_at_once_do_not_write_into_one_folder(workspace: Workspace, tmp_path: Path) -> None:
+    pickled(tmp_path / "old")
+    partial = workspace.models / ".old.partial"
+    partial.mkdir()
+    held = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert convert(workspace, tmp_path / "old")[1]["error"]["code"] == "convert_busy"
+    finally:
+        os.close(held)
