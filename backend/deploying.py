@@ -1,12 +1,12 @@
 """From what a person wants (this model, so many people, so much memory) to the settings of a server, and what it will take.
 
-The estimate is plain arithmetic over the model's card: weights, KV cache, the engine's own program. Its band goes from the
-empty server to one whose KV cache is full.
+What it will take is forecast by :mod:`backend.memory.forecast`, as it is for every job: see :mod:`backend.memory.planned`.
+The band goes from the empty server to the upper estimate of one whose KV cache is full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,45 +14,20 @@ from backend.catalog import ModelCard
 from backend.engines import ENGINES, check
 from backend.errors import PanelError, ServerError
 from backend.i18n import N_
+from backend.memory import planned
+from backend.memory.budget import Budget, free_now
+from backend.memory.forecast import ModelFacts, facts
 from backend.memory.machine import Machine
+from backend.memory.planned import DEFAULT_CONTEXT, Planned
+from backend.memory.sample import HOST
+from backend.memory.trust import Residual, corrected
 from backend.specs import parse
 from backend.specs.serve import ServeSpec
 
 TOGETHER_FROM = 4
 """From so many people on, transformers computes answers together. Measured on two CPU cores, eight clients at once: 426
 instead of 179 tokens/s in all; a lone answer is slower that way, and cannot have a seed of its own."""
-TOGETHER_TOKENS, MOST_TOGETHER_TOKENS = 8192, 32768
-"""The KV cache that all answers share then (jobs/serve.py)."""
-FIXES: dict[str, tuple[str, ...]] = {
-    "less_memory": (
-        "engine_out_of_memory",
-        "engine_kv_cache_too_large",
-        "engine_killed",
-        "not_enough_memory",
-        "not_enough_gpu_memory",
-    ),
-    "transformers": (
-        "engine_gpu_unsupported",
-        "engine_no_cuda",
-        "engine_driver_too_old",
-        "engine_architecture_unknown",
-        "model_architecture_unknown",
-    ),
-    "own_template": ("engine_chat_template_bad",),
-    "no_parsers": ("engine_parser_unknown",),
-    "no_adapters": ("engine_adapter_bad",),
-    "auto_format": ("engine_quantization_unknown",),
-}
-"""Another attempt that is likely to do better -> the failures (see :mod:`backend.engines.crashes`) that it is for."""
-RESETS = {
-    "own_template": ("chat_template",),
-    "no_parsers": ("tool_call_parser", "reasoning_parser"),
-    "no_adapters": ("adapters",),
-    "auto_format": ("model_format",),
-}
 LEAST_CONTEXT = 256
-DEFAULT_CONTEXT = 2048
-WIDEN_UP_TO = 2 << 30
 GIB = 1 << 30
 
 
@@ -70,29 +45,44 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """options: the spec's fields beside the model. parts: bytes, see :meth:`backend.engines.Engine.memory_bytes`. free,
-    budget: bytes, None where the machine does not say. context: tokens of one conversation. together: several answers are
-    computed at once. at_once: all of its memory is taken at the start. problem: why it cannot be started like that."""
+    """options: the spec's fields beside the model. planned: what it takes; None where nobody can tell, because of ``unknown``.
+    room: what is free where it will run, and what of it may be counted on. budget: bytes that it may take, None where the
+    machine does not say. context: tokens of one conversation. together: several answers are computed at once. at_once: all
+    of its memory is taken at the start. problem: why it cannot be started like that."""
 
     options: dict[str, Any]
-    on_gpu: bool
-    parts: dict[str, int]
-    free: int | None
+    planned: Planned | None
+    room: Budget
     budget: int | None
     context: int
     together: bool
     at_once: bool = False
+    unknown: PanelError | None = None
     problem: PanelError | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.room.on_gpu
+
+    @property
+    def free(self) -> int | None:
+        """Bytes that are free now."""
+        return self.room.free
 
     @property
     def low(self) -> int:
         """Bytes of the server before the first request."""
-        return self.parts["weights"] + self.parts["runtime"]
+        return self.planned.low if self.planned else 0
 
     @property
     def high(self) -> int:
-        """Bytes with a full KV cache."""
-        return self.low + self.parts["kv_cache"]
+        """Bytes with a full KV cache, at most."""
+        return int(self.planned.estimate.p95) if self.planned else 0
+
+    def term(self, name: str) -> int:
+        """Bytes of one term of the forecast, such as ``weights``."""
+        terms = self.planned.estimate.terms if self.planned else ()
+        return sum(int(term.p50) for term in terms if term.name == name)
 
 
 def engines_for(card: ModelCard) -> dict[str, PanelError | None]:
@@ -115,144 +105,172 @@ def refused(cards: Iterable[ModelCard]) -> dict[str, PanelError]:
     return found
 
 
-def free_bytes(machine: Machine) -> int | None:
-    """What a server could take now: of the roomiest GPU, or of main memory where there is none."""
-    if machine.gpus:
-        return max((gpu.free for gpu in machine.gpus if gpu.free is not None), default=None)
-    return machine.ram_free
-
-
-def plan(wish: Wish, machine: Machine) -> Plan:
-    """What ``wish`` comes to on ``machine`` as it is now."""
-    on_gpu = bool(machine.gpus) and wish.more.get("device") != "cpu"
-    free = free_bytes(machine) if on_gpu else machine.ram_free
-    budget = int(wish.memory_gib * GIB) or free
+def plan(wish: Wish, machine: Machine, room: Budget | None = None, learned: Residual | None = None) -> Plan:
+    """What ``wish`` comes to on ``machine`` as it is now. room: what may be counted on, see :func:`place_of`; without it all
+    that is free. learned: what earlier servers of this engine took here."""
+    here = Here(machine, room or free_now(machine, None, place_of(wish, machine)), learned or Residual())
+    room = here.room
+    safe = room.free_after_growth
+    budget = min(filter(None, (int(wish.memory_gib * GIB), safe)), default=safe)
     sized = _lmdeploy if wish.engine == "lmdeploy" else _transformers
-    made = sized(wish, on_gpu, free, budget)
-    return replace(made, problem=_problem(made, wish, len(machine.gpus)))
+    try:
+        here = replace(here, facts=facts.from_card(wish.card))
+        made = sized(wish, here, budget)
+    except PanelError as error:
+        made = _unforeseen(wish, room, budget, error)
+    return replace(made, problem=_problem(made, wish, here))
 
 
-def _transformers(wish: Wish, on_gpu: bool, free: int | None, budget: int | None) -> Plan:
-    card, more = wish.card.served, wish.more
-    factor = _widening(card, on_gpu)
-    parts = ENGINES["transformers"].memory_bytes(card, 1)
-    weights, runtime, token = parts["weights"] * factor, parts["runtime"], parts["kv_cache"] * factor
-    room = max(0, budget - weights - runtime) // token if budget is not None and token else None
-    batching = str(more.get("continuous_batching", "auto"))
-    if batching == "auto":
+def place_of(wish: Wish, machine: Machine) -> str | None:
+    """Where the server will run, for :func:`backend.memory.budget.free_now`: the roomiest GPU (None), or main memory."""
+    return None if machine.gpus and wish.more.get("device") != "cpu" else HOST
+
+
+@dataclass(frozen=True)
+class Here:
+    """What is known of where a server will run, and of its model: read once, asked for many plans."""
+
+    machine: Machine
+    room: Budget
+    learned: Residual
+    facts: ModelFacts | None = None
+
+
+def _foreseen(wish: Wish, here: Here, **options: Any) -> Planned:
+    room = here.room
+    made = planned.serving(
+        wish.card, wish.engine, options, here.machine, on_gpu=room.on_gpu, free=room.free, known=here.facts
+    )
+    return replace(made, estimate=corrected(made.estimate, here.learned))
+
+
+def _unforeseen(wish: Wish, room: Budget, budget: int | None, error: PanelError) -> Plan:
+    """The plan for a model whose files do not say enough for a forecast: it is started as it was asked for."""
+    lmdeploy = wish.engine == "lmdeploy"
+    together = lmdeploy or wish.more.get("continuous_batching") == "on"
+    return Plan(
+        options={"engine": wish.engine, **wish.more},
+        planned=None,
+        room=room,
+        budget=budget,
+        context=planned.context_of(wish.card, wish.more),
+        together=together,
+        at_once=lmdeploy,
+        unknown=error,
+    )
+
+
+def _transformers(wish: Wish, here: Here, budget: int | None) -> Plan:
+    more = {"continuous_batching": "auto", **wish.more}
+    whole = planned.context_of(wish.card, {})
+    if more["continuous_batching"] == "auto":
         many = wish.people >= TOGETHER_FROM
-        batching = "on" if many and (room is None or room >= TOGETHER_TOKENS) else "off"
-    together = batching == "on"
-    whole = card.context_length or DEFAULT_CONTEXT
-    context = min(whole, int(more.get("context_length") or whole), whole if room is None else room)
-    options = {"engine": "transformers", **more, "continuous_batching": batching}
+        shared = _foreseen(wish, here, **{**more, "continuous_batching": "on"}) if many else None
+        more["continuous_batching"] = "on" if shared and _within(shared, budget) else "off"
+
+    def fits(tokens: int) -> bool:
+        return _within(_foreseen(wish, here, **{**more, "context_length": tokens}), budget)
+
+    asked = planned.context_of(wish.card, more)
+    together = more["continuous_batching"] == "on"
+    # Answers that are computed together share one KV cache of a fixed size: a shorter context saves none of it.
+    context = asked if fits(asked) or together else _most(_least(wish), asked, fits)
+    options = {"engine": "transformers", **more}
     if context < whole:
         options["context_length"] = context
-    if on_gpu:
+    if here.room.on_gpu:
         options["device"] = "cuda"
-    cache = max(TOGETHER_TOKENS, min(context, MOST_TOGETHER_TOKENS)) if together else context
     return Plan(
         options=options,
-        on_gpu=on_gpu,
-        parts={"weights": weights, "kv_cache": cache * token, "runtime": runtime},
-        free=free,
+        planned=_foreseen(wish, here, **options),
+        room=here.room,
         budget=budget,
         context=context,
         together=together,
     )
 
 
-def _lmdeploy(wish: Wish, on_gpu: bool, free: int | None, budget: int | None) -> Plan:
+def _within(found: Planned, budget: int | None) -> bool:
+    return budget is None or found.estimate.p95 <= budget
+
+
+def _least(wish: Wish) -> int:
+    """Tokens below which a conversation is of no use; the model's own context, or the one asked for, may be shorter."""
+    asked = int(wish.more.get("context_length") or 0)
+    return min(LEAST_CONTEXT, wish.card.served.context_length or DEFAULT_CONTEXT, asked or LEAST_CONTEXT)
+
+
+def _most(least: int, asked: int, fits: Callable[[int], bool]) -> int:
+    """The largest number below ``asked``, which is too much, that ``fits``; ``least`` where none does."""
+    low, high = least, asked
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def _lmdeploy(wish: Wish, here: Here, budget: int | None) -> Plan:
     """It takes its KV cache at the start, in one piece: a memory budget becomes the cache's size."""
-    card, more = wish.card, wish.more
-    gpus = int(more.get("tp") or 1)
-    parts = ENGINES["lmdeploy"].memory_bytes(card, 1)
-    weights, runtime = parts["weights"] // gpus, parts["runtime"]
-    options = {"engine": "lmdeploy", **more}
+    options = {"engine": "lmdeploy", **wish.more}
     if wish.people > 1:
         options.setdefault("max_batch_size", wish.people)
-    if wish.memory_gib and budget is not None and not {"kv_cache_gib", "gpu_mib"} & more.keys():
-        options["kv_cache_gib"] = max(1, 100 * (budget - weights - runtime) // GIB) / 100  # never more than that
-    if "kv_cache_gib" in options:
-        cache = int(float(options["kv_cache_gib"] or 0) * GIB)
-    elif more.get("gpu_mib"):
-        cache = max(0, (int(more["gpu_mib"]) << 20) - weights - runtime)
-    else:
-        share = float(more.get("cache_max_entry_count") or 0.8)
-        cache = int(share * max(0, (free or 0) - weights - runtime))
-    whole = card.context_length or DEFAULT_CONTEXT
+    if wish.memory_gib and budget is not None and not {"kv_cache_gib", "gpu_mib"} & wish.more.keys():
+
+        def fits(hundredths: int) -> bool:
+            return _within(_foreseen(wish, here, **{**options, "kv_cache_gib": hundredths / 100}), budget)
+
+        options["kv_cache_gib"] = _most(1, max(1, 100 * budget // GIB), fits) / 100  # never more than that
     return Plan(
         options=options,
-        on_gpu=on_gpu,
-        parts={"weights": weights, "kv_cache": cache, "runtime": runtime},
-        free=free,
+        planned=_foreseen(wish, here, **options),
+        room=here.room,
         budget=budget,
-        context=min(whole, int(more.get("context_length") or whole)),
+        context=planned.context_of(wish.card, wish.more),
         together=True,
         at_once=True,
     )
 
 
-def _problem(made: Plan, wish: Wish, gpus: int) -> PanelError | None:
+def _problem(made: Plan, wish: Wish, here: Here) -> PanelError | None:
     try:
         spec = parse("serve", {"model": wish.card.name, **made.options})
         assert isinstance(spec, ServeSpec)
-        check(ENGINES[wish.engine], spec, wish.card, gpus)
+        check(ENGINES[wish.engine], spec, wish.card, len(here.machine.gpus))
     except PanelError as error:
         return error
-    asked = int(wish.more.get("context_length") or 0)
-    least = min(LEAST_CONTEXT, wish.card.served.context_length or DEFAULT_CONTEXT, asked or LEAST_CONTEXT)
-    needed = made.low + made.parts["kv_cache"] * min(1.0, least / max(1, made.context))
-    if made.budget is not None and (made.context < least or needed > made.budget):
+    if made.planned is None:
+        return None
+    limit = int(wish.memory_gib * GIB)
+    if all(made.high <= size for size in (limit or None, made.free) if size is not None):
+        return None
+    likely, most = _least_bytes(made, wish, here)
+    if limit and most > limit:
         return ServerError(
             "serve_memory_too_small",
             N_("'{model}' needs at least {needed:.1f} GiB, and may take {budget:.1f} GiB."),
             N_("Let it take more memory, stop other servers, or choose a smaller or quantized model."),
             model=wish.card.name,
-            needed=needed / GIB,
-            budget=made.budget / GIB,
+            needed=most / GIB,
+            budget=limit / GIB,
         )
-    if made.free is not None and needed > made.free:
+    if made.free is not None and likely > made.free:
         return ServerError(
             "not_enough_gpu_memory" if made.on_gpu else "not_enough_memory",
             N_("'{model}' needs about {needed:.1f} GiB of memory and {free:.1f} GiB are free."),
             N_("Stop other servers or jobs, choose a smaller or quantized model, or a shorter context length."),
             model=wish.card.name,
-            needed=needed / GIB,
+            needed=likely / GIB,
             free=made.free / GIB,
         )
     return None
 
 
-def fix(code: str, spec: dict[str, Any], card: ModelCard | None) -> tuple[str, dict[str, Any]] | None:
-    """What is likely to help against the failure ``code`` of a server with the settings ``spec``: its name, one of
-    :data:`FIXES`, and the settings to try next. None where only the same again can be tried."""
-    name = next((name for name, codes in FIXES.items() if code in codes), "")
-    if name == "less_memory":
-        return name, {**spec, **less_memory(spec, card)}
-    if name == "transformers":
-        kept = ("model", "name", *ENGINES["transformers"].options())
-        new = {**{field: spec[field] for field in kept if field in spec}, "engine": "transformers"}
-        return None if spec.get("engine") == "transformers" else (name, new)
-    if name:
-        reset = {field: ServeSpec.model_fields[field].get_default() for field in RESETS[name]}
-        return (name, {**spec, **reset}) if any(spec.get(field) for field in reset) else None
-    return None
-
-
-def less_memory(spec: dict[str, Any], card: ModelCard | None) -> dict[str, Any]:
-    """Changes to the settings ``spec`` of a server that ran out of memory: half the KV cache where its size was given, and
-    half the context; answers one at a time where that can be chosen."""
-    context = int(spec.get("context_length") or 0) or (card.served.context_length if card else None) or DEFAULT_CONTEXT
-    changes: dict[str, Any] = {"context_length": max(LEAST_CONTEXT, context // 2)}
-    if spec.get("engine") == "lmdeploy":
-        if spec.get("kv_cache_gib"):
-            return {**changes, "kv_cache_gib": float(spec["kv_cache_gib"]) / 2}
-        return {**changes, "cache_max_entry_count": float(spec.get("cache_max_entry_count") or 0.8) / 2}
-    return {**changes, "continuous_batching": "off"}
-
-
-def _widening(card: ModelCard, on_gpu: bool) -> int:
-    """How many times its stored size a model takes: small ones in float16 are widened on a CPU (jobs/serving/memory.py)."""
-    small = 2 * card.size_bytes <= WIDEN_UP_TO
-    return 2 if not on_gpu and not card.quantization and card.dtype == "float16" and small else 1
+def _least_bytes(made: Plan, wish: Wish, here: Here) -> tuple[int, int]:
+    """What the smallest server of use takes: likely, and at most."""
+    least = _least(wish)
+    if made.at_once:
+        spared = int(made.term("kv_cache") * (1 - min(1.0, least / max(1, made.context))))
+        return made.low - spared, made.high - spared
+    options = {**made.options, "context_length": least}
+    found = _foreseen(wish, here, **options).estimate
+    return int(found.p50), int(found.p95)

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     watcher_idle_s: float = Field(
         600.0, ge=1, description=N_("Seconds after which the watcher leaves when no panel is open and no job is left")
     )
+    memory_history_mib: int = Field(
+        512,
+        ge=16,
+        le=1 << 20,
+        description=N_("Disk space in MiB that the record of memory may take; the oldest seconds go first"),
+    )
     hf_endpoint: str = Field("", description=N_("Mirror of the Hugging Face hub"))
     modelscope_endpoint: str = Field("", description=N_("Mirror of the ModelScope hub"))
     hub_timeout_s: int = Field(

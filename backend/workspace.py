@@ -5,10 +5,12 @@
     ├── state.db               jobs and leases (SQLite, WAL); can be rebuilt from jobs/
     ├── chat.db                conversations (SQLite, WAL)
     ├── compare.db             comparisons, the conversations behind their columns, and votes (SQLite, WAL)
+    ├── memory.db              who used the memory, second by second for a day, minute by minute for a year (SQLite, WAL)
     ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job
     ├── models/                what jobs made, and one small JSON per model in the catalogue
     ├── attachments/           pictures and texts that were sent with messages, named by their content
     ├── downloads/             models from a hub, a folder each; .NAME.partial is one that is not whole yet
+    ├── comparisons/           memory of runs laid over one another, one JSON file each
     ├── datasets/collected/    rows sent from the chat, one JSON Lines file a collection
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
@@ -61,6 +63,10 @@ class Workspace:
         return self.root / "compare.db"
 
     @property
+    def memory_db(self) -> Path:
+        return self.root / "memory.db"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 
@@ -82,6 +88,11 @@ class Workspace:
     def collected(self) -> Path:
         """Rows that were collected while chatting; made by the first one."""
         return self.root / "datasets" / "collected"
+
+    @property
+    def comparisons(self) -> Path:
+        """Saved comparisons of the memory of runs; made by the first one."""
+        return self.root / "comparisons"
 
     @property
     def logs(self) -> Path:

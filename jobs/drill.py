@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from typing import Any
+
+import psutil
 
 from backend.specs.drill import DrillSpec
 from jobs.harness import Job, main
@@ -27,6 +30,8 @@ def run(job: Job) -> dict[str, Any] | None:
         raise RuntimeError("another attempt of this job is still running") from None
     checkpoint = job.dir / "checkpoint"
     first = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    # Written, not only asked for: the system gives a page when somebody writes on it.
+    held = bytearray(b"\1") * (spec.hold_mib << 20)
     job.phase("count")
     for step in range(first, spec.steps):
         if job.stop_requested:
@@ -45,6 +50,7 @@ def run(job: Job) -> dict[str, Any] | None:
         print(f"step {step + 1} of {spec.steps}", flush=True)  # noqa: T201 - the log
     with (job.dir / "counted.txt").open("a", encoding="utf-8") as file:
         file.write(f"{job.attempt}\n")
+    del held
     job.artifact("file", job.dir / "counted.txt", "counted.txt")
     return {"steps": spec.steps, "note": spec.note, "complete": True}
 
@@ -88,6 +94,19 @@ def misbehave(job: Job, spec: DrillSpec) -> None:
         sys.stdout.flush()
     if spec.fault == "disk_full":
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(job.dir))
+    if spec.fault == "out_of_memory":
+        run_out_of_memory()
+
+
+def run_out_of_memory() -> None:
+    """Ask for more main memory than this process may have, as a model that is too large does."""
+    used = psutil.Process().memory_info().vms
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20), before[1]))
+    try:
+        bytearray(1 << 40)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ stored = st.session_state.get("models_problem")
 if stored:
     ways = models_convert.actions(PanelError.from_dict(stored), st.session_state.get("add_name", "").strip())
     errors.show(stored, key="models", actions=ways)
+    models_convert.forecast(PanelError.from_dict(stored))
 said = st.session_state.pop("models_said", None)
 if said:
     st.toast(errors.plain(said), icon=":material/check_circle:")

@@ -25,6 +25,7 @@ NOTES = {
     "jobs/shims/patches": "small modules that mend an engine without touching it, put on its path",
     "jobs/shims/patches/torch_cpu_bf16": "XTuner asks torch.cpu for a function that it lacks",
     "jobs/shims/patches/torchvision_stub": "XTuner imports a constant of torchvision, which has no CPU build",
+    "tests/data": "measurements that others have published, with their sources, and the shapes of their models",
     "models": "the models that are shipped, see docs/starter-model.md",
     "locale": "texts in English and Simplified Chinese (make translate)",
     "scripts": "",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend import i18n
+from backend.memory.series import MemoryStore, open_memory
 from backend.queue.store import Store, open_store
 from backend.workspace import Workspace, open_workspace
 from tests.support.jobs import Queue
@@ -51,6 +52,14 @@ def workspace() -> Workspace:
 def store(workspace: Workspace) -> Iterator[Store]:
     """Its store."""
     opened = open_store(workspace)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def memory(workspace: Workspace) -> Iterator[MemoryStore]:
+    """Its record of the memory."""
+    opened = open_memory(workspace)
     yield opened
     opened.close()
 

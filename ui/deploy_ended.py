@@ -6,14 +6,14 @@ import time
 
 import streamlit as st
 
-from backend import catalog, deploying
+from backend import catalog, deploy_fixes
 from backend.catalog import ModelCard
 from backend.errors import NotFoundError
 from backend.i18n import N_, _
 from backend.queue import folder, logs
 from backend.queue.rows import DONE, JobRow
 from backend.workspace import ROOT
-from ui import context, errors, job_card, serving, words
+from ui import context, errors, job_card, job_forecast, serving, words
 
 JOBS_PAGE, MODELS_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "models.py"
 DAY_S = 24 * 3600
@@ -27,7 +27,7 @@ FIXES = {
     "no_adapters": N_("Start again without adapters"),
     "auto_format": N_("Start again with the weight format on auto"),
 }
-"""The buttons of :func:`backend.deploying.fix`."""
+"""The buttons of :func:`backend.deploy_fixes.fix`."""
 
 
 def job_link(row: JobRow) -> None:
@@ -55,6 +55,7 @@ def _end(row: JobRow) -> None:
         st.markdown(f"**{errors.plain(row.title)}**", width="content")
         st.markdown(words.look(row).chip, width="content", help=_(job_card.MEANINGS[row.state]))
     st.caption(f"#{row.id} · {words.ago(row.ended)}", help=words.stamp(row.ended))
+    job_forecast.draw(row)
     if row.state == "failed":
         log = folder.log_file(context.store().job_dir(row.id), row.attempt)
         errors.show(row.error, key=f"server_{row.id}", log=logs.tail(log, lines=200).text, actions=_fixes(row))
@@ -79,7 +80,7 @@ def _fixes(row: JobRow) -> list[errors.Action]:
     code, spec = str(row.error.get("code")), context.store().spec(row.id)
     if code in ("model_needs_code", "engine_needs_code"):
         return [errors.Action(_("Look at its code"), icon=":material/code:", page=MODELS_PAGE), _again(row)]
-    found = deploying.fix(code, spec, _card_of(str(spec.get("model", ""))))
+    found = deploy_fixes.fix(code, spec, _card_of(str(spec.get("model", ""))))
     if found is None:
         return [_again(row)]
     name, new = found

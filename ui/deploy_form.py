@@ -17,9 +17,10 @@ from backend.engines import ENGINES
 from backend.engines.serving import Prepared, prepare
 from backend.errors import PanelError, SpecError
 from backend.i18n import N_, _, ngettext
+from backend.queue.rows import JobRow
 from backend.specs.serve import ServeSpec
 from backend.workspace import ROOT
-from ui import context, deploy_servers, errors, machine_view, serving, spec_form, words
+from ui import context, deploy_fit, deploy_servers, errors, fit_now, serving, spec_form
 
 ENGINE_WORDS = {
     "transformers": N_("Runs on any processor or GPU, in the panel's own environment."),
@@ -43,9 +44,10 @@ def _form() -> None:
         left, right = st.columns(2, gap="medium")
         with left, st.container(border=True, height="stretch", key="deploy_choices"):
             wish = _wish(usable)
-        made = _checked(wish, deploying.plan(wish, machine_view.read()))
+        row = serving.jobs().get(_served(wish))
+        made = _checked(wish, deploy_fit.plan(wish, row))
         with right, st.container(border=True, height="stretch", key="deploy_plan"):
-            _plan(wish, made)
+            _plan(wish, made, usable, row)
         _command(wish, made)
     else:
         st.markdown(
@@ -54,6 +56,11 @@ def _form() -> None:
     _refused(refused)
     if st.session_state.pop("deploy_pressed", False):
         st.rerun()  # the servers are drawn outside of this form
+
+
+def _served(wish: Wish) -> str:
+    """The name that clients will call it by."""
+    return str(wish.more.get("name") or wish.card.name)
 
 
 def _checked(wish: Wish, made: Plan) -> Plan:
@@ -93,7 +100,7 @@ def _wish(usable: dict[str, ModelCard]) -> Wish:
         key="deploy_people",
         help=_("How many ask in the same moment. Ten people who read and type are about two."),
     )
-    free = deploying.free_bytes(machine_view.read())
+    free = fit_now.budget().free_after_growth
     gib = memory.number_input(
         _("Memory it may take (GiB)"),
         0.1,
@@ -159,7 +166,7 @@ def _changed(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value != plain[name]}
 
 
-def _plan(wish: Wish, made: Plan) -> None:
+def _plan(wish: Wish, made: Plan, usable: dict[str, ModelCard], row: JobRow | None) -> None:
     st.markdown("**" + _("What will happen") + "**")
     engine = ENGINES[wish.engine].title
     where = _("{engine} loads {model} on the GPU.") if made.on_gpu else _("{engine} loads {model} on the processor.")
@@ -175,9 +182,8 @@ def _plan(wish: Wish, made: Plan) -> None:
         ),
     ]
     st.markdown("  \n".join(f":gray[{icon}] {errors.plain(text)}" for icon, text in lines))
-    _memory(made)
-    row = serving.jobs().get(str(made.options.get("name") or wish.card.name))
-    if made.problem is not None:
+    deploy_fit.draw(wish, made, usable)
+    if made.problem is not None and not deploy_fit.said(made):
         _refuse(made.problem)
     kind: Literal["primary", "secondary"] = "secondary" if row or deploy_servers.answers() else "primary"
     label = _("Restart {model} with these settings") if row else _("Start {model}")
@@ -212,29 +218,6 @@ def _answers(wish: Wish, made: Plan) -> str:
     if wish.people > 1:
         return _("It gives one answer at a time, the fastest way for few people; the others wait for their turn.")
     return _("It gives one answer at a time.")
-
-
-def _memory(made: Plan) -> None:
-    """The band, what of it is what, and whether it fits."""
-    band = f"{made.low / 2**30:.1f}–{made.high / 2**30:.1f}"
-    if made.at_once:
-        band = f"{made.high / 2**30:.1f}"
-    limit = made.free if made.budget is None else made.budget
-    fits = limit is None or made.high <= limit
-    icon = ":green[:material/check_circle:]" if fits else ":orange[:material/warning:]"
-    if made.free is None:
-        text = _("Takes {band} GiB of memory (estimate).").format(band=band)
-    else:
-        text = _("Takes {band} of {free} GiB that are free now (estimate).").format(
-            band=band, free=f"{made.free / 2**30:.1f}"
-        )
-    parts = [
-        (_("weights"), made.parts["weights"]),
-        (_("KV cache") if made.at_once else _("KV cache, when full"), made.parts["kv_cache"]),
-        (_("program"), made.parts["runtime"]),
-    ]
-    listing = " · ".join(f"{name} {words.size(size)}" for name, size in parts)
-    st.markdown(f"{icon} {text}  \n:small[:gray[{errors.plain(listing)}]]")
 
 
 def _refuse(problem: PanelError) -> None:

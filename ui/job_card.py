@@ -15,9 +15,9 @@ from backend.queue import folder, logs
 from backend.queue.rows import JobRow
 from backend.queue.wake import wake
 from backend.workspace import ROOT
-from ui import context, download_fixes, errors, job_why, made_models, wait_words, words
+from ui import context, download_fixes, errors, job_memory, job_why, made_models, wait_words, words
 
-JOBS_PAGE, CHAT_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "chat.py"
+JOBS_PAGE, CHAT_PAGE, MEMORY_PAGE = (ROOT / "pages" / f"{name}.py" for name in ("jobs", "chat", "memory"))
 METRICS = 3
 """How many of a job's figures stand beside its progress; the rest are on its charts."""
 LEAST_MB_S = 0.05
@@ -177,6 +177,9 @@ def _live(row: JobRow) -> None:
         eta = words.eta_line(row)
         if eta:
             st.caption(":material/timer: " + eta)
+    memory = job_memory.line(row)
+    if memory:
+        st.caption(":material/memory_alt: " + memory)
     if row.health == "stopped":
         st.warning(
             _("The program is suspended (SIGSTOP) and does nothing. Let it go on, or cancel it."),
@@ -198,7 +201,8 @@ def _failed(row: JobRow, key: str, compact: bool) -> None:
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)
         found = job_why.finding(row)
         why = job_why.why(row, found) if found else None
-        fixes = [*(job_why.actions(row, found) if found else []), *_fixes(row, key)]
+        then = job_why.memory_then(row, found)
+        fixes = [*(job_why.actions(row, found) if found else []), *_fixes(row, key), *([then] if then else [])]
         errors.show(row.error, key=f"job_{key}", log=logs.tail(path, lines=200).text, actions=fixes, why=why)
         return
     found = job_why.finding(row)
@@ -254,7 +258,8 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
             )
         # On a full card of a failed job, the ways on stand on the error itself.
         if row.state == "failed" and compact:
-            for number, fix in enumerate(_fixes(row, key)):
+            then = job_why.memory_then(row, job_why.finding(row))
+            for number, fix in enumerate([*_fixes(row, key), *([then] if then else [])]):
                 fix.draw(f"{key}_fix_{number}", primary=False)
         if row.state in ("cancelled", "lost"):
             st.button(
@@ -270,6 +275,9 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
             if row.attempt:
                 _link(row, _("Log"), ":material/article:", tab="log")
             _link(row, _("Details"), ":material/chevron_right:")
+        elif row.started is not None:
+            query = {"view": "past", "job": str(row.id)}
+            st.page_link(MEMORY_PAGE, label=_("Its memory"), icon=":material/memory_alt:", query_params=query)
 
 
 def _link(row: JobRow, label: str, icon: str, **more: str) -> None:

@@ -18,7 +18,20 @@ from backend.queue.rows import JobRow
 from backend.queue.series import Phase, Series
 from backend.specs import spec_class
 from backend.workspace import ROOT
-from ui import charts, context, errors, job_card, job_why, log_view, made_models, once, spec_form, words
+from ui import (
+    charts,
+    context,
+    errors,
+    job_card,
+    job_forecast,
+    job_memory,
+    job_why,
+    log_view,
+    made_models,
+    once,
+    spec_form,
+    words,
+)
 
 SECTIONS = ("overview", "log", "command", "again")
 TIMELINE = 8
@@ -91,6 +104,8 @@ def _series(job_dir: str) -> Series:
 def _overview(row: JobRow) -> None:
     series = _series(str(context.store().job_dir(row.id))).update()
     _timeline(row, series.phases)
+    job_forecast.draw(row)
+    job_memory.draw(row)
     if series.curves:
         charts.metrics(series.curves, key=f"chart_{row.id}")
     made = context.store().artifacts(row.id) if row.done else []

@@ -12,6 +12,7 @@ import streamlit as st
 from backend.diagnosis import Finding, diagnose
 from backend.errors import PanelError
 from backend.i18n import _
+from backend.memory.moments import NO_MEMORY, NO_MEMORY_IN_LOG
 from backend.queue import folder
 from backend.queue.rows import JobRow
 from backend.specs import spec_class
@@ -19,8 +20,8 @@ from backend.workspace import ROOT
 from ui import context
 from ui.errors import Action, Why
 
-JOBS_PAGE, SETTINGS_PAGE, ENVIRONMENTS_PAGE = (
-    ROOT / "pages" / f"{name}.py" for name in ("jobs", "settings", "environments")
+JOBS_PAGE, SETTINGS_PAGE, ENVIRONMENTS_PAGE, MEMORY_PAGE = (
+    ROOT / "pages" / f"{name}.py" for name in ("jobs", "settings", "environments", "memory")
 )
 VAGUE = (
     "job_crashed",
@@ -80,6 +81,18 @@ def actions(row: JobRow, found: Finding) -> list[Action]:
     fixes = [fix for fix in fixes if fix["kind"] != "spec" or fix is into]
     made = {action.label: action for fix in reversed(fixes) if (action := _action(row, fix)) is not None}
     return list(reversed(made.values()))[:BUTTONS]
+
+
+def memory_then(row: JobRow, found: Finding | None) -> Action | None:
+    """Where the memory was not enough: the way to the minute in which it was not. None where it failed of something else."""
+    short = row.error.get("code") in NO_MEMORY or (found is not None and found.code in NO_MEMORY_IN_LOG)
+    if row.state != "failed" or not short or row.ended is None:
+        return None
+    query = {"view": "past", "at": f"{row.ended:.0f}", "job": str(row.id)}
+    hint = _("Who had the memory when it was not enough, and what happened before.")
+    return Action(
+        _("See the memory at that minute"), icon=":material/memory_alt:", help=hint, page=MEMORY_PAGE, query=query
+    )
 
 
 def proposed(row: JobRow) -> tuple[dict[str, Any], str]:

@@ -9,8 +9,10 @@ import streamlit as st
 from backend.i18n import _, ngettext
 from backend.memory import machine
 from backend.memory.machine import Gpu, Machine
+from backend.workspace import ROOT
 from ui import context, errors, words
 
+MEMORY_PAGE = ROOT / "pages" / "memory.py"
 LOW_DISK = 5 * 2**30
 LOW_RAM = 2**30
 
@@ -73,6 +75,7 @@ def card(found: Machine) -> None:
             st.markdown(f":orange[:material/warning:] {trouble}")
         if not troubles:
             st.markdown(":green[:material/check_circle:] " + _("All is well."))
+        st.page_link(MEMORY_PAGE, label=_("See who uses the memory"), icon=":material/memory_alt:")
 
 
 def problems(found: Machine) -> list[str]:
@@ -82,9 +85,15 @@ def problems(found: Machine) -> list[str]:
         said.append(_("The disk is nearly full: {free} left.").format(free=words.gib(found.disk_free)))
     if found.ram_free < LOW_RAM:
         said.append(_("Memory is nearly used up: {free} left.").format(free=words.gib(found.ram_free)))
+    said += [_("GPU {index} does not answer any more.").format(index=gpu.index) for gpu in found.gpus if _lost(gpu)]
     if found.gpu_problem:
         said.append(_("The GPU driver does not answer: {problem}").format(problem=errors.plain(found.gpu_problem)))
     return said
+
+
+def _lost(gpu: Gpu) -> bool:
+    """Whether it has its place in the list and tells nothing at all, as a card does that fell off the bus."""
+    return not gpu.uuid and not gpu.name and gpu.total is None
 
 
 def _gpu_rows(found: Machine) -> list[str]:

@@ -12,7 +12,7 @@ from backend.engines import refusal
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
-from ui import connect, errors, models_convert, models_details, serving, wait_words, words
+from ui import connect, errors, model_fit, models_convert, models_details, serving, wait_words, words
 
 IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
 BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
@@ -44,6 +44,7 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
             if card.unfit is not None and card.base is None:
                 _way_to_base(key)
             errors.link(reason)
+        model_fit.draw(card, job)
         _buttons(card, job, server, key, primary)
         if server is not None:
             how = st.expander(_("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun")

@@ -8,11 +8,13 @@ import streamlit as st
 
 from backend.errors import PanelError
 from backend.i18n import _
+from backend.memory import planned
+from backend.memory.sample import HOST
 from backend.queue.rows import JobRow
 from backend.specs import parse
 from backend.specs.convert import ConvertSpec
 from backend.workspace import ROOT
-from ui import context, errors, once
+from ui import context, errors, fit_meter, fit_now, once
 
 CODE = "model_pickled"
 """The problem that a conversion solves; its parameter ``folder`` says where."""
@@ -45,7 +47,17 @@ def button(problem: PanelError, name: str, key: str) -> None:
         )
         return
     for action in actions(problem, name):
+        forecast(problem)
         action.draw(f"convert_{key}", primary=False)
+
+
+def forecast(problem: PanelError) -> None:
+    """Whether there is memory for it; nothing where converting does not help, or nobody can tell."""
+    folder = str(problem.params.get("folder", ""))
+    found = planned.converting(Path(folder)) if problem.code == CODE and folder else None
+    if found is not None:
+        help_ = _("Converting holds one file at a time. What it reads beyond that is given back when memory is short.")
+        st.caption(fit_meter.line(found.estimate, fit_now.budget(HOST), found.later), help=help_)
 
 
 def _label() -> str:

@@ -20,6 +20,7 @@ ICONS = {
     "chat": ":material/forum:",
     "models": ":material/deployed_code:",
     "deploy": ":material/dns:",
+    "memory": ":material/memory_alt:",
     "jobs": ":material/list_alt:",
     "environments": ":material/inventory_2:",
     "settings": ":material/settings:",
@@ -55,6 +56,7 @@ groups = {
         *page("deploy", _("Deploy"), _("Serve models to people and programs, and see how loaded the servers are")),
     ],
     _("Machine"): [
+        *page("memory", _("Memory"), _("Who uses the memory, when more is free, and what happened at any time")),
         *page("jobs", _("Jobs"), _("Everything that runs, waits or has ended")),
         *page(
             "environments",

@@ -7,9 +7,15 @@ import streamlit as st
 from backend.i18n import LANGUAGES, _, current
 from backend.queue.rows import LIVE, JobRow
 from backend.workspace import ROOT
-from ui import context, errors, language, machine_view, pace, theme, words
+from ui import context, errors, language, machine_view, memory_alerts, pace, theme, words
 
-JOBS_PAGE = ROOT / "pages" / "jobs.py"
+JOBS_PAGE, MEMORY_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "memory.py"
+LINKS = """<style>
+.st-key-sidebar_status a { background: transparent; padding-left: 0; }
+.st-key-sidebar_status a:hover { background: color-mix(in srgb, currentColor 7%, transparent); }
+.st-key-sidebar_status a p { white-space: normal; font-weight: 400; font-size: 0.875rem; line-height: 1.4; }
+</style>"""
+"""Lines about the machine that are links: not cut off where they are long, and not marked on the page that they lead to."""
 
 
 def draw(paths: list[str]) -> None:
@@ -34,9 +40,11 @@ def most_urgent(rows: list[JobRow]) -> JobRow | None:
 def _status(every: int | None) -> None:
     found, store = machine_view.read(), context.store()
     with st.container(gap="xsmall", key="sidebar_status"):
+        st.html(LINKS)
         st.caption(f":material/computer: {errors.plain(found.host)}")
         for line in machine_view.lines(found):
-            st.caption(f":material/memory: {line}")
+            st.page_link(MEMORY_PAGE, label=line, icon=":material/memory:", query_params={"view": "live"})
+        memory_alerts.line()
         rows, waiting = store.list(states=LIVE, limit=100), store.counts().get("queued", 0)
         if rows or waiting:
             _running(rows, waiting)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import psutil
 
 from backend.doctor.facts import Version
 from backend.doctor.here import Here
+from backend.memory.nvml import ask, text
 
-T = TypeVar("T")
 Kind = Literal["ok", "none", "failed"]
 
 
@@ -80,17 +79,17 @@ def _survey() -> Survey:
     except pynvml.NVMLError as error:
         return Survey("failed", problem=str(error))
     try:
-        cuda = _ask(pynvml, pynvml.nvmlSystemGetCudaDriverVersion_v2)
+        cuda = ask(pynvml, pynvml.nvmlSystemGetCudaDriverVersion_v2)
         return Survey(
             "ok",
-            driver=_text(_ask(pynvml, pynvml.nvmlSystemGetDriverVersion)),
+            driver=text(ask(pynvml, pynvml.nvmlSystemGetDriverVersion)),
             cuda=(cuda // 1000, cuda % 1000 // 10) if cuda else (),
             cards=tuple(_card(pynvml, index) for index in range(int(pynvml.nvmlDeviceGetCount()))),
         )
     except pynvml.NVMLError as error:
         return Survey("failed", problem=str(error))
     finally:
-        _ask(pynvml, pynvml.nvmlShutdown)
+        ask(pynvml, pynvml.nvmlShutdown)
 
 
 def _card(nvml: Any, index: int) -> Card:
@@ -100,12 +99,12 @@ def _card(nvml: Any, index: int) -> Card:
     except nvml.NVMLError as error:
         return Card(index, lost=str(error))
     uncorrected, volatile = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
-    memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-    mig = _ask(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
-    rows = _ask(nvml, lambda: nvml.nvmlDeviceGetRemappedRows(handle))
-    slowed = _ask(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
-    persistence = _ask(nvml, lambda: nvml.nvmlDeviceGetPersistenceMode(handle))
-    tenants = _ask(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    memory = ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    mig = ask(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle))
+    rows = ask(nvml, lambda: nvml.nvmlDeviceGetRemappedRows(handle))
+    slowed = ask(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    persistence = ask(nvml, lambda: nvml.nvmlDeviceGetPersistenceMode(handle))
+    tenants = ask(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
     heat = (
         nvml.nvmlClocksEventReasonHwThermalSlowdown
         | nvml.nvmlClocksEventReasonSwThermalSlowdown
@@ -113,15 +112,15 @@ def _card(nvml: Any, index: int) -> Card:
     )
     return Card(
         index=index,
-        name=_text(_ask(nvml, lambda: nvml.nvmlDeviceGetName(handle))),
-        capability=_ask(nvml, lambda: tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))) or (),
+        name=text(ask(nvml, lambda: nvml.nvmlDeviceGetName(handle))),
+        capability=ask(nvml, lambda: tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))) or (),
         total=int(memory.total) if memory is not None else None,
         used=int(memory.used) if memory is not None else None,
         mig=bool(mig[0]) if mig is not None else None,
         persistence=bool(persistence) if persistence is not None else None,
-        ecc=_ask(nvml, lambda: int(nvml.nvmlDeviceGetTotalEccErrors(handle, uncorrected, volatile))),
+        ecc=ask(nvml, lambda: int(nvml.nvmlDeviceGetTotalEccErrors(handle, uncorrected, volatile))),
         worn=bool(rows[2] or rows[3]) if rows is not None else None,
-        mode=_ask(nvml, lambda: int(nvml.nvmlDeviceGetComputeMode(handle))),
+        mode=ask(nvml, lambda: int(nvml.nvmlDeviceGetComputeMode(handle))),
         hot=bool(slowed & heat) if slowed is not None else None,
         tenants=tuple(_tenant(process) for process in tenants) if tenants is not None else None,
     )
@@ -136,14 +135,3 @@ def _tenant(found: Any) -> Tenant:
     except (psutil.Error, OSError):
         # Of another container, or hidden by the system (hidepid): the driver counts its memory all the same.
         return Tenant(int(found.pid), held)
-
-
-def _ask(nvml: Any, question: Callable[[], T]) -> T | None:
-    try:
-        return question()
-    except (nvml.NVMLError, AttributeError):  # a driver older than the function has no such name
-        return None
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

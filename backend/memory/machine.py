@@ -12,19 +12,16 @@ import math
 import os
 import shutil
 import socket
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
-CGROUP = Path("/sys/fs/cgroup")
-T = TypeVar("T")
+from backend.memory.nvml import ask, opened, text
 
-_nvml_lock = threading.Lock()
-_nvml_open = False
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Machine:
 def snapshot(folder: Path | None = None) -> Machine:
     """The machine now; ``folder`` names the disk to look at (default: none). Takes about a millisecond."""
     total, free = ram()
-    disk_total, disk_free = _disk(folder)
+    disk_total, disk_free = disk(folder)
     found, problem = gpus()
     return Machine(
         host=socket.gethostname(),
@@ -78,8 +75,8 @@ def snapshot(folder: Path | None = None) -> Machine:
 def cores(groups: Sequence[Path] | None = None) -> int:
     """Cores that this process may use: affinity, and the tightest share of its control groups, rounded up."""
     allowed = len(os.sched_getaffinity(0))
-    for group in _groups() if groups is None else groups:
-        quota, _, period = _first_line(group / "cpu.max").partition(" ")
+    for group in control_groups() if groups is None else groups:
+        quota, _, period = first_line(group / "cpu.max").partition(" ")
         if quota.isdigit() and period.isdigit() and int(period):
             allowed = min(allowed, max(1, math.ceil(int(quota) / int(period))))
     return allowed
@@ -89,13 +86,13 @@ def ram(groups: Sequence[Path] | None = None) -> tuple[int, int]:
     """(total, free) bytes of memory; free counts what the kernel gives back at once (caches)."""
     whole = psutil.virtual_memory()
     total, free = whole.total, whole.available
-    for group in _groups() if groups is None else groups:
-        limit, used = _first_line(group / "memory.max"), _first_line(group / "memory.current")
+    for group in control_groups() if groups is None else groups:
+        limit, used = first_line(group / "memory.max"), first_line(group / "memory.current")
         if not limit.isdigit() or not used.isdigit():
             continue
         # Cached files count as used by the group although they are given back under pressure.
         stat = group / "memory.stat"
-        taken = max(0, int(used) - _statistic(stat, "inactive_file") - _statistic(stat, "active_file"))
+        taken = max(0, int(used) - statistic(stat, "inactive_file") - statistic(stat, "active_file"))
         total, free = min(total, int(limit)), min(free, max(0, int(limit) - taken))
     return total, free
 
@@ -107,59 +104,41 @@ def gpus() -> tuple[tuple[Gpu, ...], str]:
     """
     import pynvml
 
-    global _nvml_open
-    with _nvml_lock:
-        try:
-            if not _nvml_open:
-                pynvml.nvmlInit()
-                _nvml_open = True
-            count = int(pynvml.nvmlDeviceGetCount())
-            return tuple(_gpu(pynvml, index) for index in range(count)), ""
-        except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
-            return (), ""
-        except pynvml.NVMLError as error:
-            if _nvml_open:
-                _nvml_open = False
-                _ask(pynvml, pynvml.nvmlShutdown)
-            return (), str(error)
+    try:
+        with opened() as nvml:
+            return tuple(_gpu(nvml, index) for index in range(int(nvml.nvmlDeviceGetCount()))), ""
+    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+        return (), ""
+    except pynvml.NVMLError as error:
+        return (), str(error)
 
 
 def _gpu(nvml: Any, index: int) -> Gpu:
-    handle = _ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    handle = ask(nvml, lambda: nvml.nvmlDeviceGetHandleByIndex(index))
     if handle is None:  # a card that fell off the bus still has its place in the list
         return Gpu(index, "", "", None, None, None)
-    memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
-    load = _ask(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    memory = ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+    load = ask(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
     return Gpu(
         index=index,
-        uuid=_ask(nvml, lambda: _text(nvml.nvmlDeviceGetUUID(handle))) or "",
-        name=_ask(nvml, lambda: _text(nvml.nvmlDeviceGetName(handle))) or "",
+        uuid=ask(nvml, lambda: text(nvml.nvmlDeviceGetUUID(handle))) or "",
+        name=ask(nvml, lambda: text(nvml.nvmlDeviceGetName(handle))) or "",
         total=int(memory.total) if memory is not None else None,
         free=int(memory.free) if memory is not None else None,
         load=load / 100 if load is not None else None,
-        capability=_ask(nvml, lambda: tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))) or (),
+        capability=ask(nvml, lambda: tuple(nvml.nvmlDeviceGetCudaComputeCapability(handle))) or (),
     )
 
 
-def _ask(nvml: Any, question: Callable[[], T]) -> T | None:
-    try:
-        return question()
-    except nvml.NVMLError:
-        return None
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _groups() -> list[Path]:
+def control_groups() -> list[Path]:
     """This process's control group (v2) and those around it; in a container the root is its own."""
-    own = next((line[3:] for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")), "/")
+    own = next((line[3:] for line in lines(Path("/proc/self/cgroup")) if line.startswith("0::")), "/")
     group = CGROUP / own.lstrip("/")
     return [g for g in (group, *group.parents) if g == CGROUP or CGROUP in g.parents]
 
 
-def _disk(folder: Path | None) -> tuple[int | None, int | None]:
+def disk(folder: Path | None) -> tuple[int | None, int | None]:
+    """(total, free) bytes of the disk that ``folder`` lies on; None where it cannot be told."""
     if folder is None:
         return None, None
     try:
@@ -169,15 +148,18 @@ def _disk(folder: Path | None) -> tuple[int | None, int | None]:
     return usage.total, usage.free
 
 
-def _first_line(file: Path) -> str:
-    return next(iter(_lines(file)), "").strip()
+def first_line(file: Path) -> str:
+    """The first line of a file of the kernel; "" where it cannot be read."""
+    return next(iter(lines(file)), "").strip()
 
 
-def _statistic(file: Path, name: str) -> int:
-    return next((int(line.split()[1]) for line in _lines(file) if line.startswith(name + " ")), 0)
+def statistic(file: Path, name: str) -> int:
+    """The number behind ``name`` in a file such as memory.stat; 0 where there is none."""
+    return next((int(line.split()[1]) for line in lines(file) if line.startswith(name + " ")), 0)
 
 
-def _lines(file: Path) -> list[str]:
+def lines(file: Path) -> list[str]:
+    """All lines of a file of the kernel; none where it cannot be read."""
     try:
         return file.read_text().splitlines()
     except OSError:  # no cgroup v2 here, or none that we may read

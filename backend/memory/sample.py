@@ -30,8 +30,10 @@ class ProcessUse:
 
 @dataclass(frozen=True, slots=True)
 class DeviceSample:
-    """A GPU, or a MIG slice of one (parent: the card's UUID). load: 0 to 1. throttle: why it is slowed down, NVML's reasons
-    by name. hidden: processes use it that the driver does not name (in a container, say). lost: it fell off the bus."""
+    """A GPU, or a MIG slice of one (parent: the card's UUID). uuid: "" for a card that was lost before it ever told it. used:
+    without what the driver keeps for itself, as nvidia-smi counts. load: 0 to 1. throttle: why it is slowed down, NVML's
+    reasons by the names in :mod:`backend.memory.nvml`. hidden: processes use it that the driver does not name (in a container,
+    say). lost: it fell off the bus, or waits for a reset."""
 
     index: int
     uuid: str
@@ -86,8 +88,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, order=True)
 class SeriesKey:
-    """name: ``used``, ``total``, ``load``, ``power``, ``temperature``, ``swap``, ``cpu``, ``disk``; ``job`` (subject: its
-    number), ``user`` (subject: who), ``neighbours`` (all that is not a job of ours). place: HOST or a device's UUID."""
+    """name: ``used``, ``total``, ``load``, ``power``, ``temperature``, ``swap``, ``cpu``, ``disk`` (bytes in use);
+    ``job`` (subject: its number), ``user`` (subject: who, of processes that are no job of ours), ``neighbours`` (all that is
+    not a job of ours). place: HOST or a device's UUID."""
 
     place: str
     name: str

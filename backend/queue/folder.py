@@ -2,6 +2,7 @@
 
 job.json        what was submitted; written with the row, never changed: the row can be rebuilt from it
 spec.json       the spec, never changed
+forecast.json   the memory that it was forecast to take when it was submitted, and what was measured at its end
 attempt.json    who was meant to run it: number, leases, cookie, grace; written before the supervisor starts
 child.json      the program's process: pid, start time; written after it started
 lock            locked = alive

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from backend.memory import trust
 from backend.queue import folder
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
@@ -23,6 +24,7 @@ def submit(
 ) -> JobRow:
     """See :meth:`backend.queue.store.Store.submit`."""
     spec = parse(verb, data)
+    forecast = trust.foresee(store, verb, spec.model_dump(mode="json"))
     with store.write() as db:
         if submit_key is not None:
             row = db.execute("SELECT id FROM jobs WHERE submit_key = ?", (submit_key,)).fetchone()
@@ -44,6 +46,8 @@ def submit(
         try:
             write_json(job_dir / folder.SPEC, spec.model_dump(mode="json"))
             write_json(job_dir / folder.JOB, {"id": job_id, **job})
+            if forecast is not None:
+                trust.keep(job_dir, forecast)
             insert_job(db, job_id, job)
         except BaseException:
             shutil.rmtree(job_dir, ignore_errors=True)

@@ -1,4 +1,5 @@
-"""The one process per workspace that dispatches the queue and keeps the rows true. It needs no browser and no panel.
+"""The one process per workspace that dispatches the queue, keeps the rows true and records the memory, in a thread of its
+own. It needs no browser and no panel.
 
     python -m backend.queue.watcher [WORKSPACE]
 
@@ -21,6 +22,8 @@ from types import FrameType
 
 from backend import settings as settings_module
 from backend.errors import PanelError
+from backend.memory.recorder import PARTS as RECORDER_PARTS
+from backend.memory.recorder import Recorder
 from backend.queue import dispatch, locks, reconcile
 from backend.queue.rebuild import ensure_sound
 from backend.queue.resources import cards
@@ -39,9 +42,12 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 def code_version() -> str:
-    """Changes when the queue's own code does: a watcher of an older checkout makes room for ours."""
-    newest = max(path.stat().st_mtime_ns for path in Path(__file__).parent.glob("*.py"))
-    return f"{ROOT}:{newest}"
+    """Changes when the code of the queue or the recorder does: a watcher of an older checkout makes room for ours."""
+    ours = [
+        *Path(__file__).parent.glob("*.py"),
+        *(ROOT / "backend" / "memory" / f"{name}.py" for name in RECORDER_PARTS),
+    ]
+    return f"{ROOT}:{max(path.stat().st_mtime_ns for path in ours)}"
 
 
 def ensure_running(workspace: Workspace) -> None:
@@ -86,6 +92,7 @@ class Watcher:
         self.silence = reconcile.Silence()
         self.idle_since = time.monotonic()
         self.stopping = False
+        self.leaving = "asked"
         self.last_problem = ""
 
     def run(self) -> None:
@@ -105,6 +112,7 @@ class Watcher:
                     self._dispatch()
                 if reconcile_now and self._nothing_to_do():
                     log.info("no panel and no job for a while: leaving")
+                    self.leaving = "idle"
                     return
                 self.last_problem = ""
             except PanelError as error:
@@ -177,7 +185,12 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, watcher.stop)
         signal.signal(signal.SIGINT, watcher.stop)
         log.info("watcher %s begins", os.getpid())
-        watcher.run()
+        recorder = Recorder(workspace)
+        recorder.start()
+        try:
+            watcher.run()
+        finally:
+            recorder.stop(watcher.leaving)
     except PanelError as error:
         log.error("%s %s", error, error.hint)
         return 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.memory.machine import Machine
+from backend.memory.machine import Gpu, Machine
 from backend.queue.store import Store
 from backend.workspace import ROOT
 from tests.pages.conftest import OpenPage
@@ -76,6 +76,10 @@ def test_a_starter_that_is_damaged_is_said_plainly_and_offers_no_button(
         (
             Machine("box", 8, 16 * GIB, 8 * GIB, None, None, (), "Driver/library version mismatch"),
             ["The GPU driver does not answer: Driver/library version mismatch"],
+        ),
+        (
+            Machine("box", 8, 16 * GIB, 8 * GIB, None, None, (Gpu(3, "", "", None, None, None),)),
+            ["GPU 3 does not answer any more."],
         ),
     ],
 )

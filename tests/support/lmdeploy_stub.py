@@ -15,15 +15,13 @@ tells what each start was given. What it does is a JSON object in ``script.json`
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from backend.workspace import ROOT
+from tests.support import nvml
 
-NVML = ROOT / "tests" / "support" / "nvml_stub.c"
 PACKAGE = r"""
 import json, os, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -185,12 +183,7 @@ def asked(folder: Path) -> list[dict[str, Any]]:
 
 def driver(folder: Path) -> Path | None:
     """A folder for LD_LIBRARY_PATH whose libnvidia-ml shows a GPU of 80 GiB, 30 free; None without a C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        return None
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(NVML)], check=True)
-    return folder
+    return nvml.build(folder)
 
 
 def _packages(folder: Path) -> Path:

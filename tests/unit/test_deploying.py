@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from backend import catalog, deploying
+from backend import catalog, deploy_fixes, deploying
 from backend.catalog import ModelCard, card
-from backend.deploying import GIB, Wish, less_memory, plan
+from backend.deploy_fixes import less_memory
+from backend.deploying import GIB, Wish, plan
 from backend.engines import ENGINES, crashes
 from backend.errors import SpecError
 from backend.memory.machine import Gpu, Machine
@@ -54,7 +55,7 @@ def test_many_people_are_answered_together_unless_there_is_no_room_or_somebody_s
 ) -> None:
     many = plan(wish(starter, people=8), CPU)
     assert (many.together, many.options["continuous_batching"]) == (True, "on")
-    assert many.parts["kv_cache"] > plan(wish(starter), CPU).parts["kv_cache"]
+    assert many.term("kv_cache") > plan(wish(starter), CPU).term("kv_cache")
     assert not plan(wish(starter, people=8, memory_gib=0.5), CPU).together
     assert not plan(wish(starter, people=8, more={"continuous_batching": "off"}), CPU).together
     assert plan(wish(starter, people=1, more={"continuous_batching": "on"}), CPU).together
@@ -104,17 +105,21 @@ def test_where_there_are_gpus_the_roomiest_counts(starter: ModelCard) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_estimate_widens_numbers_where_the_server_does(tmp_path: Path, dtype: str, device: str) -> None:
-    found = card(models.folder(tmp_path / "model"))
-    sized = ModelCard.from_dict({**found.to_dict(), "dtype": dtype})
-    times = plan(wish(sized), GPU if device == "cuda" else CPU).parts["weights"] / sized.size_bytes
-    assert times == (2 if serving_dtype(sized, device) != dtype else 1)
+    folder = models.folder(tmp_path / "model", width=64, num_key_value_heads=2)
+    stored = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}[dtype]
+    matrix = {f"model.layers.0.{part}.weight": (stored, [64, 64]) for part in ("q_proj", "v_proj")}
+    models.weights(folder / "model.safetensors", {"model.embed_tokens.weight": (stored, [64, 64]), **matrix})
+    found = card(folder)
+    made = plan(wish(found), GPU if device == "cuda" else CPU)
+    times = made.term("weights") / found.size_bytes
+    assert times == pytest.approx(2 if serving_dtype(found, device) != dtype else 1, rel=0.03)
 
 
 def test_lmdeploy_gets_the_memory_as_its_kv_cache(starter: ModelCard) -> None:
     made = plan(Wish(starter, "lmdeploy", people=16, memory_gib=8.0), GPU)
     assert made.options["max_batch_size"] == 16
     assert made.high == pytest.approx(8 * GIB, rel=0.01)
-    assert made.options["kv_cache_gib"] == pytest.approx(made.parts["kv_cache"] / GIB, abs=0.01)
+    assert made.options["kv_cache_gib"] == pytest.approx(made.term("kv_cache") / GIB, abs=0.01)
     assert made.high <= 8 * GIB
     free = plan(Wish(starter, "lmdeploy"), GPU)
     assert "kv_cache_gib" not in free.options
@@ -138,25 +143,25 @@ def test_the_engines_are_those_of_the_catalogue_of_engines(starter: ModelCard) -
 
 def test_a_failure_leads_to_the_attempt_that_is_likely_to_do_better(starter: ModelCard) -> None:
     mine = {"model": "m", "name": "n", "engine": "lmdeploy", "tp": 2, "dtype": "float16", "adapters": ["a"]}
-    assert deploying.fix("engine_no_cuda", mine, None) == (
+    assert deploy_fixes.fix("engine_no_cuda", mine, None) == (
         "transformers",
         {"model": "m", "name": "n", "engine": "transformers", "dtype": "float16"},
     )
-    assert deploying.fix("engine_adapter_bad", mine, None) == ("no_adapters", {**mine, "adapters": ()})
-    found = deploying.fix("engine_out_of_memory", mine, starter)
+    assert deploy_fixes.fix("engine_adapter_bad", mine, None) == ("no_adapters", {**mine, "adapters": ()})
+    found = deploy_fixes.fix("engine_out_of_memory", mine, starter)
     assert found is not None
     assert (found[0], found[1]["context_length"]) == ("less_memory", 2048)
     # What would change nothing is not offered.
-    assert deploying.fix("engine_parser_unknown", mine, None) is None
-    assert deploying.fix("engine_no_cuda", {"engine": "transformers"}, None) is None
-    assert deploying.fix("engine_crashed", mine, None) is None
+    assert deploy_fixes.fix("engine_parser_unknown", mine, None) is None
+    assert deploy_fixes.fix("engine_no_cuda", {"engine": "transformers"}, None) is None
+    assert deploy_fixes.fix("engine_crashed", mine, None) is None
 
 
 def test_every_failure_that_has_a_fix_exists() -> None:
     known = {reason.code for reason in (*crashes.CAUSES, *crashes.REASONS)}
-    asked = {code for codes in deploying.FIXES.values() for code in codes if code.startswith("engine_")}
+    asked = {code for codes in deploy_fixes.FIXES.values() for code in codes if code.startswith("engine_")}
     assert asked - known - {"engine_killed"} == set()
-    assert set(deploying.FIXES) == {"less_memory", "transformers", *deploying.RESETS} == set(deploy_ended.FIXES)
+    assert set(deploy_fixes.FIXES) == {"less_memory", "transformers", *deploy_fixes.RESETS} == set(deploy_ended.FIXES)
 
 
 def test_less_memory_halves_what_the_server_had(starter: ModelCard) -> None:

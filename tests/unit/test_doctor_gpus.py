@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +14,8 @@ import pytest
 
 from backend.doctor import facts
 from backend.workspace import ROOT, Workspace
+from tests.support import nvml
 
-STUB = ROOT / "tests" / "support" / "nvml_stub.c"
 PROGRAM = """
 import json, os, sys
 from pathlib import Path
@@ -40,12 +39,7 @@ Look = Callable[..., dict[str, dict[str, Any]]]
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stub of the driver's library, compiled now."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler here to build the stub of libnvidia-ml.so.1 (apt install gcc)")
-    folder = tmp_path_factory.mktemp("driver")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(STUB)], check=True)
-    return folder
+    return nvml.driver(tmp_path_factory.mktemp("driver"))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +48,7 @@ def asker(driver: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],
         cwd=ROOT,
-        env={**os.environ, "LD_LIBRARY_PATH": str(driver)},
+        env=nvml.environ(driver),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

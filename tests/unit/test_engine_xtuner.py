@@ -6,7 +6,6 @@ import ast
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -21,10 +20,10 @@ from backend.engines import engines, xtuner_config, xtuner_rows, xtuner_run
 from backend.engines.xtuner import ENGINE
 from backend.engines.xtuner_config import LLAMA3, Settings, problems
 from backend.workspace import ROOT, Workspace
+from tests.support import nvml
 from tests.support.environments import PASSED, make
 
 STARTER = ROOT / "models" / "starter"
-STUB = ROOT / "tests" / "support" / "nvml_stub.c"
 ASK = """
 import json
 from backend.engines.xtuner import ENGINE
@@ -287,14 +286,7 @@ def test_it_is_found_and_offers_itself_for_fine_tuning() -> None:
 
 def capabilities(tmp_path: Path, stub: str) -> dict[str, str | None]:
     """What it says of itself under a driver that is described by ``stub`` (see nvml_stub.c); empty: no driver."""
-    environ = {**os.environ, "NVML_STUB": stub}
-    if stub:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            pytest.skip("no C compiler here to build the stub of libnvidia-ml.so.1 (apt install gcc)")
-        library = tmp_path / "libnvidia-ml.so.1"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(STUB)], check=True)
-        environ["LD_LIBRARY_PATH"] = str(tmp_path)
+    environ = nvml.environ(nvml.driver(tmp_path), stub) if stub else dict(os.environ)
     done = subprocess.run([sys.executable, "-c", ASK], cwd=ROOT, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))

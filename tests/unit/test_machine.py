@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +14,9 @@ import pytest
 
 from backend.memory import machine
 from backend.workspace import ROOT
+from tests.support import nvml
 
 GIB = 2**30
-STUB = ROOT / "tests" / "support" / "nvml_stub.c"
 PROGRAM = """
 import dataclasses, json
 from backend.memory import machine
@@ -30,17 +29,13 @@ print(json.dumps([[dataclasses.asdict(gpu) for gpu in found], problem]))
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a stub of the driver's library, compiled now."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler here to build the stub of libnvidia-ml.so.1 (apt install gcc)")
-    folder = tmp_path_factory.mktemp("driver")
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(STUB)], check=True)
-    return folder
+    return nvml.driver(tmp_path_factory.mktemp("driver"))
 
 
 def gpus_with(driver: Path, mode: str = "") -> tuple[list[dict[str, Any]], str]:
-    env = {**os.environ, "LD_LIBRARY_PATH": str(driver), "NVML_STUB": mode}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=ROOT, env=nvml.environ(driver, mode), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     found, problem = json.loads(done.stdout)
     return found, problem
