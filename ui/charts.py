@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
 import streamlit as st
 
@@ -40,7 +42,10 @@ def frame(curve: Curve) -> tuple[pd.DataFrame, bool]:
     points = curve.points
     while len(points) > POINTS:
         points = thin(points)
-    stepped = all(step is not None for _t, step, _value in points)
+    steps = [step for _t, step, _value in points if step is not None]
+    # What counts from nothing a second time has no common axis of steps: the line would run back all the way.
+    again = any(after < before and after <= steps[0] for before, after in pairwise(steps))
+    stepped = len(steps) == len(points) and not again
     begin = points[0][0]
     x = [step if stepped else (t - begin) / 60 for t, step, _value in points]
     return pd.DataFrame({"x": x, "y": [value for _t, _step, value in points]}), stepped
