@@ -65,24 +65,13 @@ def _news(found: list[Alert]) -> list[Alert]:
 
 @st.cache_data(ttl=5, show_spinner=False, max_entries=4)
 def _now(root: str) -> list[Alert]:
-    """The alerts, which all sessions share for five seconds. A recorder that has not begun yet is no news."""
-    return [
-        alert for alert in alerts.now(context.memory()) if alert.code != "recorder_stopped" or alert.details["last"]
-    ]
+    """The alerts, which all sessions share for five seconds."""
+    return _news(alerts.now(context.memory()))
 
 
 def title(alert: Alert) -> str:
     """What is wrong, in a few words of Markdown."""
-    place = _place(alert)
-    if alert.code == "nearly_full":
-        return _("{place} is nearly full").format(place=place)
-    if alert.code == "leak":
-        return _("{who} takes more and more").format(who=_who(alert.subject))
-    if alert.code == "gpu_lost":
-        return _("{place} is lost").format(place=place)
-    if alert.code == "disk_full":
-        return _("The disk is full: memory is not recorded")
-    return _("Memory is not recorded")
+    return alerts.title(alert, _place(alert), _who(alert.subject))
 
 
 def sentence(alert: Alert) -> str:

@@ -60,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     except typer.Abort:
         return 130
     except ClickException as error:
+        if isinstance(getattr(error, "message", None), str):
+            error.message = error.message.replace("Value error, ", "", 1)  # type: ignore[attr-defined]
         if not as_json:
             error.show()  # type: ignore[attr-defined]
             return int(error.exit_code)  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ def lines(sample: Sample, told: list[alerts.Alert]) -> list[str]:
         ]
     if sample.problem:
         text.append(sample.problem)
-    return [*text, *(f"! {alert.code}  {_what(alert, sample)}".rstrip() for alert in told)]
+    return [*text, *("! " + _what(alert, sample) for alert in told)]
 
 
 def _state(device: DeviceSample) -> str:
@@ -78,11 +78,14 @@ def _state(device: DeviceSample) -> str:
 
 
 def _what(alert: alerts.Alert, sample: Sample) -> str:
-    index = next((device.index for device in sample.devices if device.uuid == alert.place), None)
-    place = _("Main memory") if alert.place == HOST else "" if index is None else f"GPU {index}"
+    """The alert in words, and how fast something grows."""
+    index = next((device.index for device in sample.devices if device.uuid == alert.place), alert.details.get("index"))
+    place = _("Main memory") if alert.place == HOST else _("GPU {index}").format(index="?" if index is None else index)
+    kind, _colon, name = alert.subject.partition(":")
+    who = {"job": f"#{name}", "user": name}.get(kind) or _("What is not ours")
     grows = alert.details.get("per_hour")
-    rate = "" if grows is None else _("{gib:+.1f} GiB an hour").format(gib=grows / GIB)
-    return "  ".join(part for part in (place, alert.subject, rate) if part)
+    rate = "" if grows is None else "  " + _("{gib:+.1f} GiB an hour").format(gib=grows / GIB)
+    return alerts.title(alert, place, who) + rate
 
 
 def _job(job: int, size: int, source: str) -> str:

@@ -20,6 +20,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from backend.errors import FULL_BYTES
+from backend.i18n import _
 from backend.memory.recorder import LEAST_FREE_BYTES, status
 from backend.memory.sample import HOST, Sample, Series, SeriesKey
 from backend.memory.series import MemoryStore
@@ -56,6 +57,19 @@ class Alert:
     place: str = ""
     subject: str = ""
     details: dict[str, Any] = field(default_factory=dict)
+
+
+def title(alert: Alert, place: str, who: str) -> str:
+    """What is wrong, in a few words. place, who: where it is and whose memory grows, as they are called there."""
+    if alert.code == "nearly_full":
+        return _("{place} is nearly full").format(place=place)
+    if alert.code == "leak":
+        return _("{who} takes more and more").format(who=who)
+    if alert.code == "gpu_lost":
+        return _("{place} is lost").format(place=place)
+    if alert.code == "disk_full":
+        return _("The disk is full: memory is not recorded")
+    return _("Memory is not recorded")
 
 
 @dataclass(frozen=True, slots=True)

@@ -364,7 +364,9 @@ def test_an_address_that_makes_no_sense_still_draws(
     open_page: OpenPage, memory: MemoryStore, query: dict[str, str]
 ) -> None:
     memory.append(still(time.time()))
-    page(open_page, view="past", **query)
+    app = page(open_page, view="past", **query)
+    assert app.title[0].value == "Memory"
+    assert app.get_by_key("memory_range").options, "another range can be chosen"
 
 
 def test_a_window_of_ones_own_stands_in_the_address(open_page: OpenPage, memory: MemoryStore) -> None:

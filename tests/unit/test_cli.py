@@ -101,3 +101,11 @@ def test_spec_errors_name_every_wrong_field(store: Store) -> None:
     assert "steps:" in message
     assert "speed:" in message
     assert store.list() == []
+
+
+def test_a_word_that_is_none_of_those_to_choose_from_is_refused_in_plain_words() -> None:
+    done = cli("memory", "estimate", "--model", "x", "--total-mib", "1", "--engine", "other")
+    assert done.returncode == 2
+    said = done.stderr
+    assert "'other' is not one of 'lmdeploy', 'transformers'." in said
+    assert "Value error" not in said

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from backend.cli import memory_live
 from backend.memory import alerts, recorder
 from backend.memory.alerts import Alert, growth
-from backend.memory.sample import HOST, JobUse, Moment, ProcessUse, Sample, Series
+from backend.memory.sample import HOST, HostSample, JobUse, Moment, ProcessUse, Sample, Series
 from backend.memory.series import MemoryStore, open_memory
 from backend.workspace import Workspace
 from tests.support.seconds import GIB, START, fill, gpu, sample
@@ -155,3 +156,18 @@ def test_ten_pages_that_ask_work_out_the_leaks_once(memory: MemoryStore, monkeyp
     fill(memory, range(30, 60), sample)
     alerts.now(memory, START + 60)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [
+        (Alert("nearly_full", 1.0, HOST, "", {}), "! Main memory is nearly full"),
+        (Alert("gpu_lost", 1.0, "", "", {"index": 3}), "! GPU 3 is lost"),
+        (Alert("leak", 1.0, HOST, "job:12", {"per_hour": 1 << 30}), "! #12 takes more and more  +1.0 GiB an hour"),
+        (Alert("leak", 1.0, HOST, "user:anna", {"per_hour": 1 << 30}), "! anna takes more and more  +1.0 GiB an hour"),
+        (Alert("recorder_stopped", 1.0, "", "", {"last": None}), "! Memory is not recorded"),
+    ],
+)
+def test_the_command_line_says_an_alert_in_words(alert: Alert, said: str) -> None:
+    now = Sample(1.0, HostSample(8 << 30, 4 << 30))
+    assert memory_live.lines(now, [alert])[-1] == said
