@@ -220,6 +220,8 @@ try:
     answer["still"] = [a.code for a in alerts.now(memory)]
     os.truncate(filler.name, 0)
     until(lambda: newest() > stopped + 6, 20, "it records again")
+    # It writes what waited, then what happened, and last that all is well.
+    until(lambda: (s := recorder.status(workspace)) and not s.problem, 20, "it says that it records again")
     window = memory.window(stopped - 3, newest(), 600, [SeriesKey(HOST, "used")])
     answer["seconds"] = len(window.series[SeriesKey(HOST, "used")].mean)
     answer["gaps"] = window.series[SeriesKey(HOST, "used")].mean[2:-1].count(None)
