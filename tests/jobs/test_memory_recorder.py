@@ -215,11 +215,11 @@ try:
     stopped = newest()
     answer = {"job": queue.reach(job.id, "succeeded", "failed").state, "alerts": [a.code for a in alerts.now(memory)]}
     fill(0)
-    until(lambda: time.time() > stopped + 6, 20)
+    until(lambda: time.time() > stopped + 7, 20)
     answer["silent"] = newest() == stopped
     answer["still"] = [a.code for a in alerts.now(memory)]
     os.truncate(filler.name, 0)
-    until(lambda: newest() > stopped + 6, 20, "it records again")
+    until(lambda: newest() > stopped + 7, 20, "it records again")
     # It writes what waited, then what happened, and last that all is well.
     until(lambda: (s := recorder.status(workspace)) and not s.problem, 20, "it says that it records again")
     window = memory.window(stopped - 3, newest(), 600, [SeriesKey(HOST, "used")])
