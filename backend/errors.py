@@ -86,6 +86,10 @@ class ModelError(PanelError):
     """A model folder cannot be used."""
 
 
+class DataError(PanelError):
+    """Rows that cannot be read, or a dataset with which something cannot be done."""
+
+
 class ServerError(PanelError):
     """A model server is not running, not ready, or gave up."""
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from backend.memory import trust
 from backend.queue.store import Store
-from tests.support.browser import PHONE, Visitor, overflow, settle
+from tests.support.browser import PHONE, Visitor, at_rest, overflow, settle
 from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
@@ -57,6 +57,7 @@ def test_a_person_reads_the_meter_takes_a_way_out_and_sees_the_forecast_held_aga
 
     page.get_by_text("How this is worked out").click()
     expect(page.get_by_text(re.compile("layers x 2 x KV heads x head size"))).to_be_visible()
+    at_rest(page)  # the terms push the button down while they unfold
 
     page.get_by_role("button", name="Start starter").click()
     expect(page.get_by_role("button", name="Stop server")).to_be_visible(timeout=120_000)

@@ -95,6 +95,15 @@ def settle(page: Page, timeout_s: float = 30) -> None:
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_s * 1000)
 
 
+def at_rest(page: Page) -> None:
+    """Wait until nothing on the page moves by an animation any more: a click on what slides away is lost."""
+    settle(page)
+    page.wait_for_function(
+        "() => document.getAnimations().every(a => a.playState !== 'running'"
+        " || a.effect.getComputedTiming().iterations === Infinity)"
+    )
+
+
 def open_popover(trigger: Locator, inside: Locator) -> None:
     """Open the popover of ``trigger``, which holds ``inside``; anew where the page still moved and left it out of sight."""
     for _ in range(3):
