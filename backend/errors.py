@@ -6,6 +6,7 @@
     ├── NotFoundError          no such job, model, conversation or key
     ├── ConflictError          the thing exists, but not in a state that allows this
     ├── ModelError             a model folder cannot be used: missing, truncated, of an unknown kind
+    ├── DataError              rows that cannot be read, or a dataset with which something cannot be done
     ├── ServerError            a model server is not running, not ready, or gave up
     └── AccessError            token or key missing or wrong, or an address that must not be opened
 

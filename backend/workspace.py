@@ -12,6 +12,9 @@
     ├── downloads/             models from a hub, a folder each; .NAME.partial is one that is not whole yet
     ├── comparisons/           memory of runs laid over one another, one JSON file each
     ├── datasets/collected/    rows sent from the chat, one JSON Lines file a collection
+    ├── datasets/sets/         a folder a dataset, in it one of each version, which never changes
+    ├── datasets/images/       pictures of rows, named by their content
+    ├── exports/               datasets written for other programs
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher
@@ -88,6 +91,21 @@ class Workspace:
     def collected(self) -> Path:
         """Rows that were collected while chatting; made by the first one."""
         return self.root / "datasets" / "collected"
+
+    @property
+    def datasets(self) -> Path:
+        """Datasets, a folder each; made by the first one."""
+        return self.root / "datasets" / "sets"
+
+    @property
+    def dataset_images(self) -> Path:
+        """Pictures of rows, named by their content; made by the first one."""
+        return self.root / "datasets" / "images"
+
+    @property
+    def exports(self) -> Path:
+        """Datasets that were written for other programs; made by the first one."""
+        return self.root / "exports"
 
     @property
     def comparisons(self) -> Path:

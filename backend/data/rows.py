@@ -11,6 +11,7 @@ million of them pass through here: orjson reads one in two microseconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Required, TypedDict
 
 import orjson
@@ -65,7 +66,23 @@ def split_of(row: Row) -> Split:
 
 def line(row: Row) -> bytes:
     """``row`` as the line that is kept: JSON with sorted keys, without an end of line."""
-    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return orjson.dumps(plain(row), option=orjson.OPT_SORT_KEYS)
+
+
+def plain(value: Any) -> Any:
+    """``value`` as something that orjson writes: lone surrogates and large numbers come from what people upload."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {plain(str(key)): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else plain(str(value))
 
 
 def parse(data: bytes) -> Row:
@@ -77,4 +94,4 @@ def parse(data: bytes) -> Row:
 def row_hash(row: Row) -> int:
     """64 bits of what is said and learned in ``row``; ``meta`` does not count. For finding the same row, not for proof."""
     said = {key: value for key, value in row.items() if key != "meta"}
-    return xxhash.xxh3_64_intdigest(orjson.dumps(said, option=orjson.OPT_SORT_KEYS))
+    return xxhash.xxh3_64_intdigest(line(said))  # type: ignore[arg-type]
