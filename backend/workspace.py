@@ -14,6 +14,7 @@
     ├── datasets/collected/    rows sent from the chat, one JSON Lines file a collection
     ├── datasets/sets/         a folder a dataset, in it one of each version, which never changes
     ├── datasets/images/       pictures of rows, named by their content
+    ├── datasets/uploads/      files sent through the browser, until they were read
     ├── exports/               datasets written for other programs
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
@@ -101,6 +102,11 @@ class Workspace:
     def dataset_images(self) -> Path:
         """Pictures of rows, named by their content; made by the first one."""
         return self.root / "datasets" / "images"
+
+    @property
+    def uploads(self) -> Path:
+        """Files that were sent through the browser and wait to be read into a dataset; made by the first one."""
+        return self.root / "datasets" / "uploads"
 
     @property
     def exports(self) -> Path:

@@ -19,7 +19,20 @@ from backend.i18n import _
 
 # typer carries its own copy of click and exports only the leaves of its exceptions.
 ClickException: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")
-NOUNS = ("panel", "jobs", "models", "serve", "envs", "chat", "conversations", "keys", "memory", "doctor", "diagnose")
+NOUNS = (
+    "panel",
+    "jobs",
+    "models",
+    "data",
+    "serve",
+    "envs",
+    "chat",
+    "conversations",
+    "keys",
+    "memory",
+    "doctor",
+    "diagnose",
+)
 
 
 def build(nouns: tuple[str, ...] = NOUNS) -> typer.Typer:
