@@ -201,6 +201,33 @@ class Datasets:
         except OSError as error:
             raise explain_os_error(error, home) from error
 
+    def forget(self, name: str, version: str) -> None:
+        """Remove one version that is not the current one, for its room on the disk.
+
+        Raises:
+            DataError: ``dataset_unknown``, ``version_unknown``.
+            ConflictError: ``version_current``.
+            WorkspaceError: it cannot be removed.
+        """
+        info = self._find(name, version)
+        home = self._home(name)
+        with self._locked(home):
+            if self.get(name).current.id == info.id:
+                raise ConflictError(
+                    "version_current",
+                    N_("Version {version} is the current one of '{name}' and cannot be removed alone."),
+                    N_("Make another version the current one first, or remove the whole dataset."),
+                    version=info.id,
+                    name=name,
+                )
+            folder = home / "versions" / info.id
+            gone = folder.with_name(f".gone-{info.id}-{os.urandom(4).hex()}")
+            try:
+                folder.rename(gone)
+                shutil.rmtree(gone)
+            except OSError as error:
+                raise explain_os_error(error, folder) from error
+
     def _home(self, name: str) -> Path:
         # A name from an address or a command line must not lead out of the folder.
         if name in ("", ".", "..") or "/" in name or "\0" in name or name.startswith("."):

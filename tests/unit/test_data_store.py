@@ -164,6 +164,16 @@ def test_rename_delete_and_what_is_not_there(sets: Datasets) -> None:
             sets.resolve(wrong)
 
 
+def test_a_version_can_be_removed_alone_but_not_the_current_one(sets: Datasets) -> None:
+    first, second = fill(sets, "mine", [row("a")]), fill(sets, "mine", [row("b")])
+    with pytest.raises(ConflictError):
+        sets.forget("mine", second)
+    sets.forget("mine", first[:6])
+    assert [info.id for info in sets.versions("mine")] == [second]
+    with pytest.raises(DataError):
+        sets.forget("mine", first)
+
+
 def test_what_could_not_be_a_row_is_kept_and_counted(sets: Datasets) -> None:
     with sets.write("mine", steps=[]) as out:
         out.add(row("a"))
