@@ -10,8 +10,10 @@ from backend import catalog
 from backend.i18n import _
 from backend.queue import rebuild
 from backend.queue.rows import LIVE, JobRow
+from backend.workspace import ROOT
 from ui import connect, context, errors, job_card, machine_view, pace, serving, words
 
+DATASETS_PAGE = ROOT / "pages" / "datasets.py"
 STARTER = "starter"
 SHOWN = 6
 WEEK_S = 7 * 24 * 3600
@@ -54,6 +56,7 @@ with left, st.container(border=True, height="stretch", key="next_step"):
             serving.start_and_talk(talking)
         st.caption(_("Programs can use it too, through the same port as this page."))
         connect.link(talking, _("Connect a program"))
+        st.page_link(DATASETS_PAGE, label=_("Make rows to teach a model with"), icon=":material/dataset:")
     elif starter.problem is None:
         st.subheader(_("A small model is ready"), anchor=False)
         st.markdown(

@@ -56,7 +56,20 @@ def extract(root: Path) -> Catalog:
         for line, message, comments, context in extract_from_file("python", path, KEYWORDS, ("Translators:",)):
             if message and message != ("", ""):
                 template.add(message, None, [(name, line)], auto_comments=comments, context=context)
+        for line, message in formatted(path):
+            template.add(message, None, [(name, line)])
     return template
+
+
+def formatted(path: Path) -> Iterator[tuple[int, str | tuple[str, ...]]]:
+    """Texts inside f-strings, with their lines: to the collector, before Python 3.12, an f-string is one opaque piece."""
+    for outer in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(outer) if isinstance(outer, ast.JoinedStr) else ():
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KEYWORDS:
+                arguments = node.args[: len(KEYWORDS[node.func.id] or (1,))]
+                said = tuple(a.value for a in arguments if isinstance(a, ast.Constant) and isinstance(a.value, str))
+                if said and len(said) == len(arguments):
+                    yield node.lineno, said if len(said) > 1 else said[0]
 
 
 def files(root: Path, language: str) -> tuple[Path, Path]:

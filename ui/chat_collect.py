@@ -12,8 +12,10 @@ from backend.chat.history import turns_of
 from backend.chat.records import Message
 from backend.data.collected import MAX_NAME_CHARS, Added, Collected
 from backend.i18n import _, ngettext
+from backend.workspace import ROOT
 from ui import chat_state, context, errors
 
+DATASETS_PAGE = ROOT / "pages" / "datasets.py"
 _ADDED = "chat_collected"
 
 
@@ -97,6 +99,7 @@ def _done(added: Added) -> None:
         st.caption(text.format(n=added.same_question))
     st.caption(_("The file on this server:"))
     st.code(str(added.collection.path), language=None, wrap_lines=True)
+    st.page_link(DATASETS_PAGE, label=_("Make a dataset of these rows"), icon=":material/dataset:")
     st.button(_("Close"), key="chat_collect_close", on_click=_close)
 
 

@@ -16,6 +16,7 @@ from ui import chat_marks, chat_state, errors
 HEIGHT = 380
 LONG = 600
 """Characters of a prompt beyond which it is scrolled."""
+NO_MEANING = N_("The server gave a reason that is not known here.")
 FINISH = {
     "stop": N_("The model ended its answer by itself."),
     "length": N_("The answer was cut off: it reached its length limit or the end of the context."),
@@ -112,7 +113,7 @@ def facts(message: Message, found: Sent) -> str:
     if count:
         parts.append(ngettext("**{n}** token read", "**{n}** tokens read", count).format(n=f"{count:,}"))
     if message.finish_reason:
-        meaning = _(FINISH.get(message.finish_reason, N_("The server gave a reason that is not known here.")))
+        meaning = _(FINISH.get(message.finish_reason, NO_MEANING))
         parts.append(f"`{message.finish_reason}` {meaning}")
     elif message.state in STATES:
         parts.append(_(STATES[message.state]))

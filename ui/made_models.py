@@ -1,4 +1,4 @@
-"""What a finished job made, and the next step with it: models go onto the list, and from the list to people."""
+"""What a finished job made, and the next step with it: models go onto the list, datasets are opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backend.queue.rows import JobRow
 from backend.workspace import ROOT
 from ui import compare_link, context, errors
 
-MODELS_PAGE = ROOT / "pages" / "models.py"
+MODELS_PAGE, DATASETS_PAGE = ROOT / "pages" / "models.py", ROOT / "pages" / "datasets.py"
 SHOWN = 5
 MADE = {
     "model": N_("Made the model {name}."),
@@ -24,6 +24,7 @@ MADE = {
     "checkpoint": N_("Saved the checkpoint {name}."),
     "report": N_("Wrote the report {name}."),
     "file": N_("Wrote the file {name}."),
+    "dataset": N_("Made the dataset {name}."),
     "environment": N_("Made the environment of {name}."),
     "bundle": N_("Made a bundle of {name}."),
 }
@@ -45,6 +46,8 @@ def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
         )
         if kind == "environment":
             st.page_link(errors.ENVIRONMENTS_PAGE, label=_("Open Environments"), icon=":material/inventory_2:")
+        if kind == "dataset":
+            _dataset(label, f"{key}_open_{number}")
         if kind not in MODELS:
             continue
         if name:
@@ -63,6 +66,18 @@ def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
                 on_click=act,
                 args=(key, partial(_receive, row.verb, path, label), row.id),
             )
+
+
+def _dataset(label: str, key: str) -> None:
+    """The way to the version of a dataset that a job made: ``name@version``."""
+    name, _at, version = label.rpartition("@")
+    pressed = st.button(
+        _("Open the dataset {name}").format(name=errors.plain(name)),
+        key=key,
+        icon=":material/dataset:",
+    )
+    if pressed:  # not a link: one to the page that it stands on changes nothing
+        st.switch_page(DATASETS_PAGE, query_params={"set": name, "part": "doctor", "version": version})
 
 
 def _receive(verb: str, path: str, label: str, job: int) -> None:

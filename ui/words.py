@@ -56,11 +56,17 @@ VERBS = {
     "serve": (N_("Serve"), ":material/dns:"),
     "pretrain": (N_("Train from scratch"), ":material/school:"),
     "download": (N_("Download"), ":material/download:"),
+    "change_data": (N_("Change a dataset"), ":material/edit_note:"),
     "convert": (N_("Convert weights"), ":material/sync_alt:"),
     "drill": (N_("Practice job"), ":material/fitness_center:"),
     "install_env": (N_("Install an engine"), ":material/deployed_code_update:"),
     "test_env": (N_("Test an engine"), ":material/fact_check:"),
     "bundle_env": (N_("Make a bundle"), ":material/archive:"),
+    "count_tokens": (N_("Count tokens"), ":material/tag:"),
+    "examine_data": (N_("Examine a dataset"), ":material/troubleshoot:"),
+    "export_data": (N_("Export rows"), ":material/ios_share:"),
+    "import_data": (N_("Import rows"), ":material/upload_file:"),
+    "ask_documents": (N_("Ask about documents"), ":material/quiz:"),
 }
 
 PHASES = {
@@ -87,6 +93,12 @@ PHASES = {
     "install": N_("installing packages"),
     "patch": N_("applying patches"),
     "selftest": N_("testing itself"),
+    "documents": N_("reading the documents"),
+    "ask": N_("asking the model"),
+    "server": N_("waiting for the model's server"),
+    "read": N_("reading rows"),
+    "write": N_("writing rows"),
+    "examine": N_("examining rows"),
 }
 
 METRICS = {
@@ -100,6 +112,8 @@ METRICS = {
     "mb_per_s": N_("MB/s"),
     "files": N_("files"),
     "files_total": N_("files in all"),
+    "pairs": N_("pairs"),
+    "refused": N_("refused"),
 }
 """What a metric is called; any other one stands for itself."""
 SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")

@@ -80,6 +80,15 @@ def template_fingerprint(folder: Path, text: str) -> str:
     return _fingerprint(text, folder, settings, _eos(folder, config))
 
 
+def template_texts(folder: Path) -> dict[str, str]:
+    """Name -> template of all that the tokenizer in ``folder`` has; empty where it has none.
+
+    Raises:
+        ModelError: a file that is not what its name says.
+    """
+    return _templates(folder, read_optional(folder / "tokenizer_config.json"))
+
+
 def _refuse_pointer(file: Path) -> None:
     try:
         with file.open("rb") as opened:

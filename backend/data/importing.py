@@ -19,6 +19,7 @@ from backend.data.containers import Broken, Record, Source, open_source
 from backend.data.rows import SPLITS, Row
 from backend.data.schemas import Detection
 from backend.data.schemas import Mapping as Columns
+from backend.data.schemas.pictures import inline
 from backend.data.store import Datasets
 from backend.data.versions import VersionInfo
 from backend.data.writer import VersionWriter
@@ -133,7 +134,7 @@ def run(
     origin: what stands in the history as the source, where ``path`` is only a copy that was uploaded.
 
     Raises:
-        DataError: it cannot be opened, or no record of it can be a row (``data_no_row``, with the first reason).
+        DataError: it cannot be opened, or no record of it can be a row (``data_none_usable``, with the first reason).
         ConflictError: ``collection_name_bad``.
         WorkspaceError: the disk is full or read-only.
     """
@@ -196,7 +197,7 @@ def _take_pictures(source: Source, row: Row, out: VersionWriter, lost: Counter[s
         kept = []
         for reference in images:
             try:
-                kept.append(out.picture(source.image(reference)))
+                kept.append(out.picture(inline(reference) or source.image(reference)))
             except DataError as error:
                 lost[error.code] += 1
                 kept.append(reference)
@@ -217,7 +218,7 @@ def _previewed(item: Record | Broken, mapping: Columns) -> Previewed:
 
 def _no_row(path: Path, refused: int, first: PanelError | None) -> DataError:
     return DataError(
-        "data_no_row",
+        "data_none_usable",
         N_("None of the {n} records in {path} can be a row. The first: {why}"),
         N_(
             "Say under 'Columns' which part of a record is the question and which the answer, or choose another format."

@@ -11,10 +11,16 @@ from backend.errors import SpecError
 from backend.i18n import N_
 
 VERBS: dict[str, str] = {
+    "ask_documents": "backend.specs.ask_documents:AskDocumentsSpec",
     "bundle_env": "backend.specs.bundle_env:BundleEnvSpec",
+    "change_data": "backend.specs.change_data:ChangeDataSpec",
     "convert": "backend.specs.convert:ConvertSpec",
+    "count_tokens": "backend.specs.count_tokens:CountTokensSpec",
     "download": "backend.specs.download:DownloadSpec",
     "drill": "backend.specs.drill:DrillSpec",
+    "examine_data": "backend.specs.examine_data:ExamineDataSpec",
+    "export_data": "backend.specs.export_data:ExportDataSpec",
+    "import_data": "backend.specs.import_data:ImportDataSpec",
     "install_env": "backend.specs.install_env:InstallEnvSpec",
     "pretrain": "backend.specs.pretrain:PretrainSpec",
     "serve": "backend.specs.serve:ServeSpec",

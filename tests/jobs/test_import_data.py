@@ -69,6 +69,6 @@ def test_an_upload_is_removed_once_it_was_read_and_a_reason_is_given_where_it_ca
     failed = queue.reach(jobs[1], "succeeded", "failed")
     assert failed.state == "failed"
     assert failed.error is not None
-    assert failed.error["code"] == "data_no_row"
+    assert failed.error["code"] == "data_none_usable"
     assert not good.exists()
     assert Datasets(workspace).open("a").info.made_from[0]["file"] == "mine.json"

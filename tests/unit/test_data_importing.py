@@ -102,7 +102,8 @@ def test_pictures_come_along_and_one_that_is_missing_keeps_its_address(workspace
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [(b"", "data_empty"), (b"[]", "data_empty"), (b"[1, 2]", "data_no_row"), (b"\x00\x01", None)]
+    ("content", "code"),
+    [(b"", "data_empty"), (b"[]", "data_no_rows"), (b"[1, 2]", "data_none_usable"), (b"\x00\x01", None)],
 )
 def test_nothing_that_could_be_a_row_is_told_and_leaves_nothing(
     workspace: Workspace, tmp_path: Path, content: bytes, code: str | None

@@ -116,6 +116,12 @@ def test_a_new_text_is_missed_until_it_is_translated(tree: Path) -> None:
     assert catalogues.problems(tree) == ["zh_CN: not translated: Owner"]
 
 
+@pytest.mark.parametrize("call", ["f\"{_('Owner')}: {x}\"", "f\"<b>{escape(_('Owner'))}</b>\""])
+def test_a_text_inside_an_f_string_is_seen(tree: Path, call: str) -> None:
+    write(tree, (tree / "backend" / "x.py").read_text(encoding="utf-8") + f"more = {call}\n")
+    assert any("not in the catalogue: Owner" in line for line in catalogues.problems(tree))
+
+
 def test_a_text_that_left_the_sources_leaves_the_catalogues(tree: Path) -> None:
     write(tree, 'title = _("Jobs of {owner}")\n')
     assert "zh_CN: no longer in the sources: {n} job" in catalogues.problems(tree)

@@ -1,0 +1,63 @@
+"""Write a dataset for other programs: ``python -m jobs.export_data SPEC.json``.
+
+The file appears when it is whole; stopped or killed the job leaves what was there before, and begins anew.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from backend.data.export import default_path, export, note_text, resolve, summary
+from backend.data.store import Datasets, image_path
+from backend.specs.export_data import ExportDataSpec
+from backend.workspace import open_workspace
+from jobs.harness import Job, main
+
+EVERY_S = 0.5
+
+
+def run(job: Job) -> dict[str, Any]:
+    """The program."""
+    spec = job.spec_as(ExportDataSpec)
+    workspace = open_workspace()
+    version = Datasets(workspace).open(spec.dataset, spec.version or None)
+    to, container = resolve(spec.to, spec.container)
+    path = Path(spec.path) if spec.path else default_path(workspace, version, to, container, spec.split)
+    total = version.info.counts.get(spec.split, 0) if spec.split else version.info.rows
+    job.phase("write")
+    began = last = time.monotonic()
+
+    def progress(rows: int) -> None:
+        nonlocal last
+        job.check_stop()
+        now = time.monotonic()
+        if now - last >= EVERY_S:
+            last = now
+            eta = (now - began) / rows * (total - rows) if rows and rows < total else None
+            job.progress("write", rows, total, eta)
+
+    done = export(
+        version,
+        path,
+        to,
+        container=container,
+        split=spec.split or None,
+        pictures=lambda reference: image_path(workspace, reference),
+        progress=progress,
+    )
+    for code, count in sorted(done.warnings.items()):
+        job.log(note_text(code, count))
+    job.artifact("file", done.path, done.path.name)
+    return {
+        "complete": True,
+        "dataset": spec.dataset,
+        "version": version.info.id,
+        "format": to,
+        "container": container,
+    } | summary(done)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main("export_data", run))

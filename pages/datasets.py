@@ -1,0 +1,47 @@
+"""Datasets. Its user wants three things: to get rows in from what they have and hear what is wrong with which of them, to look
+at the rows and make them better without losing an earlier state, and to see what will be learned and take the rows along."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import streamlit as st
+
+from backend.i18n import _
+from ui import datasets_one, datasets_state, sub_views
+
+name = st.query_params.get(datasets_state.SET, "")
+if name:
+    version = datasets_one.head(name)
+    part = sub_views.sub_views(
+        [
+            ("rows", _("Rows"), "list-ul"),
+            ("doctor", _("Doctor"), "clipboard2-pulse"),
+            ("tokens", _("What is trained"), "highlighter"),
+            ("review", _("Review"), "check2-square"),
+            ("split", _("Split"), "pie-chart"),
+            ("versions", _("Versions"), "clock-history"),
+            ("export", _("Export"), "box-arrow-up"),
+        ],
+        current="rows",
+        key=datasets_state.PART,
+    )
+    datasets_state.notices()
+    datasets_one.under_way(name, part)
+    # Each view brings what it needs: a person who reads rows need not wait for tokenizers.
+    import_module(f"ui.datasets_{part}").draw(version)
+else:
+    st.title(_("Datasets"), anchor=False)
+    if not datasets_state.sets().list():
+        st.caption(_("Examples that a model learns from: get them in, have them examined, make them better."))
+    view = sub_views.sub_views(
+        [
+            ("list", _("Your datasets"), "collection"),
+            ("import", _("Import"), "upload"),
+            ("make", _("Make"), "magic"),
+        ],
+        current="list",
+        key="view",
+    )
+    datasets_state.notices()
+    import_module(f"ui.datasets_{view}").draw()
