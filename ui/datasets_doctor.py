@@ -22,6 +22,7 @@ from ui import (
     datasets_rows,
     datasets_state,
     datasets_versions,
+    errors,
     words,
 )
 from ui import datasets_words as named
@@ -116,14 +117,15 @@ def _offer(version: Version) -> None:
     st.caption(_("It runs as a job: close this page, and it goes on."))
 
 
-def _examine(version: Version) -> None:
-    """Callback: examine ``version`` anew, by a job where it is large."""
+def _examine(version: Version, against: str = "") -> None:
+    """Callback: examine ``version`` anew, by a job where it is large. against: ``name@version`` whose rows it should not hold."""
     with datasets_state.problems():
-        if version.info.bytes <= AT_ONCE_BYTES:
-            doctor.examine_version(version)
+        other = datasets_state.sets().resolve(against) if against else None
+        if version.info.bytes + (other.info.bytes if other else 0) <= AT_ONCE_BYTES:
+            doctor.examine_version(version, against=other, against_name=against)
             datasets_state.say(_("The rows were examined again."))
             return
-        values = {"dataset": version.dataset, "version": version.info.id}
+        values = {"dataset": version.dataset, "version": version.info.id, "against": against}
         row = datasets_jobs.submit("examine_data", values, version.dataset)
         datasets_state.say(_("Job {job} examines the rows.").format(job=row.id))
 
@@ -149,8 +151,44 @@ def _head(version: Version, report: Report) -> None:
                 type="tertiary",
                 icon=":material/refresh:",
                 on_click=_examine,
-                args=(version,),
+                args=(version, _known(report.against)),
             )
+    _other(version, report)
+
+
+def _known(reference: str) -> str:
+    """``reference`` where that dataset is still there, else nothing."""
+    return reference if reference and datasets_state.sets().exists(reference.rpartition("@")[0]) else ""
+
+
+def _other(version: Version, report: Report) -> None:
+    """Rows may also stand in a dataset that is kept for the proof: the choice of one to look into."""
+    names = [info.name for info in datasets_state.sets().list() if info.name != version.dataset]
+    if not names:
+        return
+    with st.expander(_("Compare with another dataset"), icon=":material/compare:", key="datasets_against"):
+        st.caption(_("A question that stands in your test set as well is no proof once the model was taught it."))
+        if report.against:
+            st.markdown(
+                ":gray[:material/check:] "
+                + _("These rows were compared with {dataset}.").format(dataset=errors.plain(report.against))
+            )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            chosen = st.selectbox(_("The other dataset"), names, key="datasets_against_name", width=320)
+            st.button(
+                _("Compare the rows"),
+                key="datasets_against_go",
+                icon=":material/compare:",
+                on_click=_compare,
+                args=(version, str(chosen)),
+            )
+
+
+def _compare(version: Version, name: str) -> None:
+    """Callback: examine ``version`` with the current rows of the dataset ``name`` at hand."""
+    with datasets_state.problems():
+        other = datasets_state.sets().open(name)
+        _examine(version, f"{name}@{other.info.id}")
 
 
 def _made_by_a_fix(version: Version) -> None:

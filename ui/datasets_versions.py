@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from backend.catalog.files import size_text
 from backend.data.diff import Change, Diff, diff
 from backend.data.versions import Version, VersionInfo
 from backend.i18n import N_, _, ngettext
@@ -100,6 +101,32 @@ def _card(name: str, info: VersionInfo, earlier: VersionInfo | None, current: st
                     on_click=restore,
                     args=(name, info.id),
                 )
+                _removal(name, info)
+
+
+def _removal(name: str, info: VersionInfo) -> None:
+    """Removing one version, for its room on the disk; asked once more."""
+    with st.popover(_("Remove"), icon=":material/delete:", type="tertiary", key=f"version_forget_{info.id}"):
+        st.markdown(
+            _("These rows cannot be brought back. {size} become free; the other versions stay.").format(
+                size=size_text(info.bytes)
+            )
+        )
+        st.button(
+            _("Remove version {version}").format(version=info.id[:6]),
+            key=f"version_forget_yes_{info.id}",
+            icon=":material/delete:",
+            on_click=forget,
+            args=(name, info.id),
+        )
+
+
+def forget(name: str, version: str) -> None:
+    """Callback: remove a version that is not the current one."""
+    with datasets_state.problems():
+        datasets_state.sets().forget(name, version)
+        st.query_params.pop(datasets_state.VERSION, None)
+        datasets_state.say(_("Version {version} is removed.").format(version=version[:6]))
 
 
 def title(info: VersionInfo) -> str:

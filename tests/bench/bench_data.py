@@ -30,7 +30,7 @@ from tests.bench.table import Row
 
 LARGE, MIDDLE, SMALL = 1_000_000, 50_000, 10_000
 TURNS = 2
-GOAL_S, GOAL_MB, GOAL_RATIO, GOAL_LINEAR = 60.0, 500.0, 3.0, 1.25
+GOAL_S, GOAL_MB, GOAL_RATIO, GOAL_LINEAR, GOAL_PAGE = 60.0, 500.0, 3.0, 1.25, 1.25
 MASK = 2**63 - 1
 """Arrow takes a Python number for a signed one."""
 BROKEN = ("write to jo.reed@farm-school.org", "call 13812345678", "key sk-proj-Ab3dEf6hIj9kLm2nOp5qRs")
@@ -91,6 +91,14 @@ def measure() -> list[Row]:
             "ratio": a_row,
             "goal": f"at most {GOAL_LINEAR} x",
             "ok": a_row <= GOAL_LINEAR,
+        },
+        {
+            "what": "ten rows from row 900,000 of a million read, against row 9",
+            "value": large["late_us"],
+            "unit": "µs",
+            "ratio": large["late_us"] / large["early_us"],
+            "goal": f"at most {GOAL_PAGE} x",
+            "ok": large["late_us"] <= GOAL_PAGE * large["early_us"],
         },
     ]
 
@@ -174,7 +182,20 @@ def ours(file: Path) -> dict[str, float]:
     seconds = time.perf_counter() - begin
     wanted = {"duplicate", "near_duplicate", "leak", "personal", "secret"}
     assert wanted <= report.counts.keys(), report.counts
-    return {"work_s": seconds, "import_s": imported, "cpu_s": cpu(), "import_cpu_s": import_cpu}
+    told = {"work_s": seconds, "import_s": imported, "cpu_s": cpu(), "import_cpu_s": import_cpu}
+    version = Datasets(workspace).open("bench")
+    return told | {"early_us": _page(version, 8), "late_us": _page(version, len(version) * 9 // 10)}
+
+
+def _page(version: Any, first: int) -> float:
+    """Microseconds to read the ten rows from ``first`` on, as the page does; the median of many, each at another place."""
+    taken = []
+    for number in range(200):
+        begin = time.perf_counter()
+        rows = version.rows(first + number, first + number + 10)
+        taken.append(time.perf_counter() - begin)
+        assert len(rows) == 10
+    return 1e6 * median(taken)
 
 
 def cpu() -> float:

@@ -214,3 +214,13 @@ def test_rows_collected_in_the_chat_become_a_set_and_later_bring_it_up_to_date(w
     collected.add("From chat", [{"role": "user", "content": "And?"}, turns[1]], {"source": "chat"})
     press(open_datasets(), "Bring the dataset up to date")
     assert Datasets(workspace).get("From chat").current.rows == 2
+
+
+def test_an_old_version_can_be_removed_but_not_the_current_one(workspace: Workspace) -> None:
+    first = keep(workspace, "Mine", sums(3)).id
+    second = keep(workspace, "Mine", sums(2)).id
+    app = open_datasets(set="Mine", part="versions")
+    assert f"Remove version {second[:6]}" not in labels(app)
+    press(app, f"Remove version {first[:6]}")
+    assert [info.id for info in Datasets(workspace).versions("Mine")] == [second]
+    assert f"Version {first[:6]} is removed" in said(app)

@@ -129,3 +129,19 @@ def test_a_large_export_is_a_job(workspace: Workspace, store: Store) -> None:
     spec = store.spec(row_.id)
     assert (spec["dataset"], spec["version"], spec["to"], spec["container"]) == ("Large", version.id, "openai", "jsonl")
     assert Path(spec["path"]).parent == workspace.exports
+
+
+def test_rows_that_stand_in_another_dataset_are_found_and_taken_out(workspace: Workspace) -> None:
+    keep(workspace, "Mine", [row("Who are you?", ROBIN), *sums(3)])
+    keep(workspace, "Proof", sums(1))
+    app = open_datasets(set="Mine", part="doctor")
+    assert "Nothing is wrong" in said(app)
+    press(app, "Compare the rows")
+    assert "These rows were compared with Proof@" in said(app)
+    assert "Nothing is wrong" not in said(app)
+    press(app, "Tick all")
+    press(app, "Fix 1 kind")
+    left = [r["messages"][0]["content"] for r in Datasets(workspace).open("Mine")]
+    asked = sums(1)[0]["messages"][0]["content"]
+    assert len(left) == 3
+    assert asked not in left
