@@ -98,6 +98,7 @@ def draw(version: Version) -> None:
         _fixes(version, fixable)
     for check, count in found:
         datasets_findings.draw(version, report, check, count)
+    _other(version, report)
     _sample(version, report)
 
 
@@ -153,7 +154,6 @@ def _head(version: Version, report: Report) -> None:
                 on_click=_examine,
                 args=(version, _known(report.against)),
             )
-    _other(version, report)
 
 
 def _known(reference: str) -> str:

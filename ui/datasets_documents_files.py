@@ -45,7 +45,7 @@ def ask(*, narrow: bool = False) -> None:
         _uploader()
         st.caption(_("PDF, Word, Markdown, HTML and plain text, up to {n} MB each.").format(n=UPLOAD_MIB))
     with right, st.container(border=not narrow, height="content" if narrow else "stretch", key="documents_path_box"):
-        st.subheader(_("On this server"), anchor=False)
+        st.subheader(_("From this server"), anchor=False)
         with st.form("documents_path", border=False):
             st.text_input(
                 _("File or folder on this server"),
