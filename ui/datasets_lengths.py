@@ -10,7 +10,7 @@ from backend.data.tokens import TokenModel, histogram
 from backend.data.tokens.lengths import Lengths, Share, bins, quantiles, truncated
 from backend.data.versions import Version
 from backend.i18n import _, ngettext
-from ui import charts, datasets_jobs, datasets_state, errors
+from ui import charts, datasets_change, datasets_jobs, datasets_state, errors
 
 SHOWN = 12
 VERB = "count_tokens"
@@ -172,6 +172,25 @@ def _too_long(version: Version, found: Lengths, share: Share, cutoff: int) -> No
     more = max(len(longest), share.rows if found.exact else 0) - SHOWN
     if more > 0:
         st.caption(_("and {n} more").format(n=f"{more:,}"))
+    if found.exact and share.rows == len(longest) < found.total:
+        numbers = sorted(number for number, _tokens in longest)
+        label = ngettext("Take {n} row out", "Take {n} rows out", len(numbers))
+        st.button(
+            label.format(n=f"{len(numbers):,}"),
+            key="tokens_take_out",
+            icon=":material/content_cut:",
+            help=_(
+                "What is cut off is never learned. This makes a new version without these rows; this one stays as it is."
+            ),
+            on_click=_take_out,
+            args=(version, numbers),
+        )
+
+
+def _take_out(version: Version, numbers: list[int]) -> None:
+    """Callback: a new version without these rows."""
+    step = {"do": "drop", "rows": numbers}
+    datasets_change.run(version, [step], _("Version {version} is without the rows that were too long."))
 
 
 def _row_buttons(version: Version, rows: list[tuple[int, str]], key: str) -> None:

@@ -126,6 +126,17 @@ def test_lengths_are_exact_for_few_rows_and_lead_to_the_longest(workspace: Works
     assert app.number_input(key="mask_row").value == 5
 
 
+def test_rows_that_are_too_long_are_taken_out_by_one_press(workspace: Workspace) -> None:
+    first = keep(workspace, NAME, [*sums(4), row("Long?", "word " * 300)]).id
+    app = open_tokens(look="lengths")
+    assert "Take 1 row out" not in labels(app)
+    app.number_input(key="tokens_cutoff").set_value(128).run()
+    press(app, "Take 1 row out")
+    assert "is without the rows that were too long" in said(app)
+    assert list(Datasets(workspace).open(NAME)) == sums(4)
+    assert len(Datasets(workspace).open(NAME, first)) == 5
+
+
 def test_of_many_rows_a_sample_says_its_error_and_a_job_counts_them_all(
     workspace: Workspace, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
