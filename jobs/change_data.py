@@ -5,16 +5,14 @@ It makes the version whole or not at all; stopped or killed it leaves nothing, a
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from backend.data import edit
 from backend.data.store import Datasets
 from backend.specs.change_data import ChangeDataSpec
 from backend.workspace import open_workspace
+from jobs import shares
 from jobs.harness import Job, main
-
-EVERY_S = 0.5
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -23,18 +21,7 @@ def run(job: Job) -> dict[str, Any]:
     sets = Datasets(open_workspace())
     version = sets.open(spec.dataset, spec.version or None) if spec.dataset else None
     job.phase("work")
-    began = last = time.monotonic()
-
-    def progress(share: float, rows: int) -> None:
-        nonlocal last
-        job.check_stop()
-        now = time.monotonic()
-        if now - last >= EVERY_S:
-            last = now
-            eta = (now - began) / share * (1 - share) if share > 0.01 else None
-            job.progress("work", round(100 * share, 1), 100, eta, {"rows": rows})
-
-    info = edit.apply(sets, version, spec.steps, name=spec.name, note=spec.note, progress=progress)
+    info = edit.apply(sets, version, spec.steps, name=spec.name, note=spec.note, progress=shares.teller(job, "work"))
     name = spec.name or spec.dataset
     job.artifact("dataset", sets.open(name, info.id).folder, f"{name}@{info.id}")
     return {"complete": True, "dataset": name, "version": info.id, "rows": info.rows, "counts": info.counts}

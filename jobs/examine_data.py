@@ -5,16 +5,14 @@ The report is written beside the version, whole or not at all; stopped or killed
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from backend.data import doctor
 from backend.data.store import Datasets
 from backend.specs.examine_data import ExamineDataSpec
 from backend.workspace import open_workspace
+from jobs import shares
 from jobs.harness import Job, Stopped, main
-
-EVERY_S = 0.5
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -24,18 +22,13 @@ def run(job: Job) -> dict[str, Any]:
     version = sets.open(spec.dataset, spec.version or None)
     against = sets.resolve(spec.against) if spec.against else None
     job.phase("examine")
-    began = last = time.monotonic()
-
-    def progress(share: float, rows: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= EVERY_S:
-            last = now
-            eta = (now - began) / share * (1 - share) if share > 0.01 else None
-            job.progress("examine", round(100 * share, 1), 100, eta, {"rows": rows})
-
     try:
-        report = doctor.examine_version(version, against=against, progress=progress, stop=lambda: job.stop_requested)
+        report = doctor.examine_version(
+            version,
+            against=against,
+            progress=shares.teller(job, "examine", stops=False),
+            stop=lambda: job.stop_requested,
+        )
     except doctor.Stopped:
         raise Stopped from None
     for check, count in report.checks():

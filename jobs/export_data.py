@@ -5,7 +5,6 @@ The file appears when it is whole; stopped or killed the job leaves what was the
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from backend.data.export import default_path, export, note_text, resolve, summar
 from backend.data.store import Datasets, image_path
 from backend.specs.export_data import ExportDataSpec
 from backend.workspace import open_workspace
+from jobs import shares
 from jobs.harness import Job, main
-
-EVERY_S = 0.5
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -27,17 +25,7 @@ def run(job: Job) -> dict[str, Any]:
     path = Path(spec.path) if spec.path else default_path(workspace, version, to, container, spec.split)
     total = version.info.counts.get(spec.split, 0) if spec.split else version.info.rows
     job.phase("write")
-    began = last = time.monotonic()
-
-    def progress(rows: int) -> None:
-        nonlocal last
-        job.check_stop()
-        now = time.monotonic()
-        if now - last >= EVERY_S:
-            last = now
-            eta = (now - began) / rows * (total - rows) if rows and rows < total else None
-            job.progress("write", rows, total, eta)
-
+    tell = shares.teller(job, "write")
     done = export(
         version,
         path,
@@ -45,7 +33,7 @@ def run(job: Job) -> dict[str, Any]:
         container=container,
         split=spec.split or None,
         pictures=lambda reference: image_path(workspace, reference),
-        progress=progress,
+        progress=lambda rows: tell(rows / total if total else 1.0, rows),
     )
     for code, count in sorted(done.warnings.items()):
         job.log(note_text(code, count))

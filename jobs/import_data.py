@@ -5,7 +5,6 @@ It makes the version whole or not at all; stopped or killed it leaves nothing, a
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,8 @@ from backend.data import importing, schemas
 from backend.data.store import Datasets
 from backend.specs.import_data import ImportDataSpec
 from backend.workspace import open_workspace
+from jobs import shares
 from jobs.harness import Job, main
-
-EVERY_S = 0.5
 
 
 def run(job: Job) -> dict[str, Any]:
@@ -23,17 +21,6 @@ def run(job: Job) -> dict[str, Any]:
     spec = job.spec_as(ImportDataSpec)
     workspace = open_workspace()
     job.phase("read")
-    began = last = time.monotonic()
-
-    def progress(share: float, rows: int) -> None:
-        nonlocal last
-        job.check_stop()
-        now = time.monotonic()
-        if now - last >= EVERY_S:
-            last = now
-            eta = (now - began) / share * (1 - share) if share > 0.01 else None
-            job.progress("read", round(100 * share, 1), 100, eta, {"rows": rows})
-
     mapping = schemas.Mapping.from_dict(spec.mapping) if spec.mapping else None
     info = importing.run(
         workspace,
@@ -43,7 +30,7 @@ def run(job: Job) -> dict[str, Any]:
         **importing.options_of(spec.model_dump()),
         note=spec.note,
         origin=spec.origin,
-        progress=progress,
+        progress=shares.teller(job, "read"),
     )
     upload = Path(spec.path)
     if spec.remove and upload.is_relative_to(workspace.uploads):
