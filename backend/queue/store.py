@@ -216,20 +216,15 @@ class Store(ThreadLocalDatabase):
         """Forget a job that is done and delete its folder; returns the bytes freed.
 
         Raises:
-            ConflictError: ``job_live``: it waits or runs; cancel it first.
+            ConflictError: ``job_live``: it waits or runs; cancel it first. ``job_ending``: it is done, but its supervisor
+                still clears up.
         """
         row = self.get(job_id)
         lock = locks.acquire(self.job_dir(job_id) / locks.FILE) if self.job_dir(job_id).is_dir() else -1
         if row.state not in DONE or lock is None:
             if lock not in (None, -1):
                 os.close(lock)
-            raise ConflictError(
-                "job_live",
-                N_("Job {job} is {state} and cannot be deleted."),
-                N_("Cancel it first."),
-                job=job_id,
-                state=row.state,
-            )
+            raise _not_deletable(row)
         try:
             freed = self.folder_bytes(job_id)
             try:
@@ -288,3 +283,20 @@ class Store(ThreadLocalDatabase):
             if after == offset:
                 return found
             offset = after
+
+
+def _not_deletable(row: JobRow) -> ConflictError:
+    if row.state in DONE:
+        return ConflictError(
+            "job_ending",
+            N_("The last processes of job {job} are just ending."),
+            N_("Try again in a few seconds."),
+            job=row.id,
+        )
+    return ConflictError(
+        "job_live",
+        N_("Job {job} is {state} and cannot be deleted."),
+        N_("Cancel it first."),
+        job=row.id,
+        state=row.state,
+    )

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from backend.data.store import Datasets
 from backend.workspace import ROOT, open_workspace
-from tests.support.browser import PHONE, Visitor, at_rest, overflow, settle
+from tests.support.browser import PHONE, Visitor, at_rest, menu, overflow, settle
 from tests.support.panel import Panel
 
 Visit = Callable[..., Visitor]
@@ -23,7 +23,7 @@ expect.set_options(timeout=30_000)
 
 def view(page: Page, name: str) -> None:
     at_rest(page)
-    page.frame_locator("iframe[title*='option_menu']").get_by_role("link", name=name).click()
+    menu(page).get_by_role("link", name=name).click()
 
 
 def field(page: Page, label: str, value: str) -> None:

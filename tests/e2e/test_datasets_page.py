@@ -7,20 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from backend.data.store import Datasets
 from backend.workspace import open_workspace
-from tests.support.browser import PHONE, Visitor, overflow, settle
+from tests.support.browser import PHONE, Visitor, menu, overflow, settle
 from tests.support.datasets import broken_alpaca, keep, sums
 from tests.support.panel import Panel
 
 Visit = Callable[..., Visitor]
-
-
-def menu(page: Page) -> FrameLocator:
-    """The page's sub-views."""
-    return page.frame_locator("iframe[title*='option_menu']")
 
 
 def view(page: Page, name: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from backend import catalog
 from backend.connect import KEY_VARIABLE
@@ -18,7 +18,7 @@ from backend.memory import trust
 from backend.queue.store import Store, open_store
 from backend.workspace import open_workspace
 from tests.support import lmdeploy_stub, models
-from tests.support.browser import PHONE, Visitor, overflow, settle, visitor
+from tests.support.browser import PHONE, Visitor, menu, overflow, settle, visitor
 from tests.support.panel import Panel, start_panel
 from tests.support.stub_openai import published, stub
 
@@ -31,11 +31,6 @@ def store(panel: Panel) -> Iterator[Store]:
     opened = open_store(open_workspace(panel.workspace))
     yield opened
     opened.close()
-
-
-def menu(page: Page) -> FrameLocator:
-    """The page's sub-views."""
-    return page.frame_locator("iframe[title*='option_menu']")
 
 
 def figure(page: Page, name: str) -> Locator:

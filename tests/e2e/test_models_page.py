@@ -6,21 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import Page, expect
 
 from backend import catalog, settings
 from backend.workspace import open_workspace
 from tests.support import models
-from tests.support.browser import PHONE, Visitor, open_popover, overflow, settle
+from tests.support.browser import PHONE, Visitor, menu, open_popover, overflow, settle
 from tests.support.panel import Panel
 from tests.support.stub_hub import Repo, StubHub, tiny
 
 Visit = Callable[..., Visitor]
-
-
-def menu(page: Page) -> FrameLocator:
-    """The page's sub-views."""
-    return page.frame_locator("iframe[title*='option_menu']")
 
 
 def part(person: Visitor, view: str) -> Page:

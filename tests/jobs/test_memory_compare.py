@@ -3,6 +3,7 @@ and a comparison on a disk that is full."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from backend.memory.compare import Comparison, compare
 from backend.memory.report import to_html
 from backend.memory.runs import runs
 from backend.memory.series import MemoryStore
+from backend.queue import locks
 from backend.queue.store import Store
 from backend.servers import read_server
 from backend.workspace import Workspace
@@ -35,6 +37,14 @@ def answer(store: Store, job: int) -> None:
     for _each in range(3):
         done = httpx.post(f"{server.base_url}/completions", json=body, headers=key, timeout=60, trust_env=False)
         assert done.status_code == 200, done.text
+
+
+def free(folder: Path) -> bool:
+    """Whether no supervisor holds the job any more."""
+    lock = locks.acquire(folder / locks.FILE)
+    if lock is not None:
+        os.close(lock)
+    return lock is not None
 
 
 def test_two_real_servers_are_compared_by_what_was_measured(
@@ -81,6 +91,7 @@ def test_two_real_servers_are_compared_by_what_was_measured(
     assert {run.id for run in runs(store, memory)} == set(ids)
     kept = comparisons.save(workspace, found, "two")
     for job in ids:
+        until(lambda job=job: free(store.job_dir(job)), 20, f"the supervisor of job {job} has ended")
         store.delete(job)
     assert comparisons.load(workspace, "two") == kept
     assert "fp32" in to_html(kept)

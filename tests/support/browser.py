@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from backend.workspace import ROOT
 from tests.support.panel import Panel
@@ -102,6 +111,14 @@ def at_rest(page: Page) -> None:
         "() => document.getAnimations().every(a => a.playState !== 'running'"
         " || a.effect.getComputedTiming().iterations === Infinity)"
     )
+
+
+def menu(page: Page) -> FrameLocator:
+    """The sub-views of a page. While the menu is made anew, the old one is there too for a moment."""
+    settle(page)
+    frame = page.locator("iframe[title*='option_menu']")
+    expect(frame).to_have_count(1, timeout=30_000)
+    return frame.content_frame
 
 
 def open_popover(trigger: Locator, inside: Locator) -> None:
