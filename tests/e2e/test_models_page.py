@@ -82,8 +82,11 @@ def test_no_part_is_wider_than_a_phone(visit: Visit, view: str) -> None:
     assert overflow(page) == 0
 
 
-def test_a_private_model_fails_takes_a_token_and_is_resumed_by_what_its_card_offers(visit: Visit, panel: Panel) -> None:
+def test_a_private_model_fails_takes_a_token_and_is_resumed_by_what_its_card_offers(
+    visit: Visit, panel: Panel, shelf: Path
+) -> None:
     workspace = open_workspace(panel.workspace)
+    catalog.add(workspace, shelf / "alpha", "another")  # the list of two models has no search
     with StubHub() as hub:
         hub.token = "hf_" + "s3cret" * 5
         hub.repos["org/private"] = Repo(tiny(), private=True)
