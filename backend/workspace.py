@@ -15,6 +15,7 @@
     ├── datasets/sets/         a folder a dataset, in it one of each version, which never changes
     ├── datasets/images/       pictures of rows, named by their content
     ├── datasets/uploads/      files sent through the browser, until they were read
+    ├── datasets/documents/    documents sent through the browser, while a job may need them
     ├── exports/               datasets written for other programs
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log

@@ -32,8 +32,8 @@ def run(job: Job) -> dict[str, Any]:
         origin=spec.origin,
         progress=shares.teller(job, "read"),
     )
-    upload = Path(spec.path)
-    if spec.remove and upload.is_relative_to(workspace.uploads):
+    upload = Path(spec.path).resolve()  # ".." and links must not make another file look like an upload
+    if spec.remove and upload.is_relative_to(workspace.uploads.resolve()):
         upload.unlink(missing_ok=True)
     version = Datasets(workspace).open(spec.name, info.id)
     job.artifact("dataset", version.folder, f"{spec.name}@{info.id}")

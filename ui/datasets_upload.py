@@ -61,15 +61,17 @@ def chosen() -> str:
 
 
 def is_upload(path: str | Path) -> bool:
-    """Whether ``path`` is a copy that came through the browser, and so is removed after its import."""
-    return Path(path).is_relative_to(context.workspace().uploads)
+    """Whether ``path`` is a copy that came through the browser, and so is removed after its import.
+
+    It comes out of the address: ``..`` and links in it must not make another file look like an upload.
+    """
+    return Path(path).resolve().parent.parent == context.workspace().uploads.resolve()
 
 
 def remove(path: str | Path) -> None:
     """Remove an uploaded copy with its folder; nothing else is ever touched."""
-    folder = Path(path).parent
-    if is_upload(path) and folder != context.workspace().uploads:
-        shutil.rmtree(folder, ignore_errors=True)
+    if is_upload(path):
+        shutil.rmtree(Path(path).resolve().parent, ignore_errors=True)
 
 
 def sweep() -> None:

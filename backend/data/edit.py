@@ -194,7 +194,6 @@ def _fix(rows: Rows, step: Step, sets: Datasets) -> Rows:
 
     codes = [str(code) for code in step.get("codes") or ()]
     against = sets.resolve(str(step["against"])) if step.get("against") else None
-    against = sets.resolve(str(step["against"])) if step.get("against") else None
     return Rows(rows.dataset, lambda: iter(doctor.fix(rows, codes, against=against, images=sets.images)))
 
 

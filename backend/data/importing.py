@@ -81,8 +81,7 @@ def inspect(
         DataError: it cannot be opened, or holds nothing that could be a row.
     """
     where = Path(path).expanduser()
-    with _told(where):
-        source = open_source(where, sheet=sheet, encoding=encoding, member=member)
+    with _told(where), open_source(where, sheet=sheet, encoding=encoding, member=member) as source:
         items: list[Record | Broken] = []
         whole = True
         for item in source:
@@ -91,13 +90,6 @@ def inspect(
                 break
             items.append(item)
     records = [item.value for item in items if isinstance(item, Record)]
-    if not items:
-        raise DataError(
-            "data_empty",
-            N_("There are no rows in {path}."),
-            N_("Choose the file that holds them; a folder is searched for JSON, CSV, Excel, Parquet and Arrow files."),
-            path=str(where),
-        )
     detection = schemas.detect(records, source.columns)
     read_as = mapping or detection.mapping
     return Inspection(
@@ -144,8 +136,7 @@ def run(
     step: dict[str, Any] = {"do": "import", "schema": mapping.schema}
     made_from: dict[str, Any] = {"file": origin or str(where.absolute())}
     lost: Counter[str] = Counter()
-    with _told(where):
-        source = open_source(where, sheet=sheet, encoding=encoding, member=member)
+    with _told(where), open_source(where, sheet=sheet, encoding=encoding, member=member) as source:
         with Datasets(workspace).write(
             name, steps=[step], made_from=[made_from], note=note, schema=mapping.schema
         ) as out:
@@ -239,13 +230,6 @@ def _told(path: Path) -> Iterator[None]:
     """Errors of the system while reading ``path`` become sentences."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise DataError(
-            "data_missing",
-            N_("There is nothing at {path}."),
-            N_("Check the path: it is one on this server, not on your own computer."),
-            path=str(path),
-        ) from error
     except OSError as error:
         raise DataError(
             "data_unreadable",
@@ -269,8 +253,8 @@ def rows_of(reference: str, workspace: Workspace) -> Iterator[tuple[int, Row | P
         yield from enumerate(Datasets(workspace).resolve(reference), start=1)
         return
     mapping = inspect(path).detection.mapping
-    with _told(path):
-        for item in open_source(path):
+    with _told(path), open_source(path) as source:
+        for item in source:
             if isinstance(item, Broken):
                 yield item.number, item.error
                 continue

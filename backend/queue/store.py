@@ -287,16 +287,7 @@ class Store(ThreadLocalDatabase):
 
 def _not_deletable(row: JobRow) -> ConflictError:
     if row.state in DONE:
-        return ConflictError(
-            "job_ending",
-            N_("The last processes of job {job} are just ending."),
-            N_("Try again in a few seconds."),
-            job=row.id,
-        )
-    return ConflictError(
-        "job_live",
-        N_("Job {job} is {state} and cannot be deleted."),
-        N_("Cancel it first."),
-        job=row.id,
-        state=row.state,
-    )
+        said = N_("The last processes of job {job} are just ending."), N_("Try again in a few seconds.")
+        return ConflictError("job_ending", *said, job=row.id)
+    said = N_("Job {job} is {state} and cannot be deleted."), N_("Cancel it first.")
+    return ConflictError("job_live", *said, job=row.id, state=row.state)

@@ -157,3 +157,18 @@ def test_a_job_that_failed_stays_in_sight_until_a_later_one_did_it(store: Store,
     assert "It failed." in said(open_datasets())
     ended("succeeded")
     assert "It failed." not in said(open_datasets(set="Sums"))
+
+
+def test_an_address_cannot_make_another_folder_look_like_an_upload(workspace: Workspace, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    path = mine / "rows.jsonl"
+    path.write_text(json.dumps({"instruction": "a", "output": "b"}) + "\n")
+    workspace.uploads.mkdir(parents=True)
+    (workspace.uploads / "x").mkdir()
+    (workspace.uploads / "linked").symlink_to(mine)
+    up = "/".join([".."] * (len(workspace.uploads.parts)))
+    for crafted in (f"{workspace.uploads}/x/{up}{path}", f"{workspace.uploads}/linked/rows.jsonl"):
+        app = open_datasets(view="import", path=crafted)
+        press(app, "Another file")
+        assert path.is_file(), crafted
