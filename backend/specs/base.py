@@ -20,9 +20,11 @@ VERBS: dict[str, str] = {
     "drill": "backend.specs.drill:DrillSpec",
     "examine_data": "backend.specs.examine_data:ExamineDataSpec",
     "export_data": "backend.specs.export_data:ExportDataSpec",
+    "finetune": "backend.specs.finetune:FinetuneSpec",
     "import_data": "backend.specs.import_data:ImportDataSpec",
     "install_env": "backend.specs.install_env:InstallEnvSpec",
     "pretrain": "backend.specs.pretrain:PretrainSpec",
+    "rehearse": "backend.specs.finetune:RehearseSpec",
     "serve": "backend.specs.serve:ServeSpec",
     "test_env": "backend.specs.test_env:TestEnvSpec",
 }
