@@ -17,10 +17,12 @@ def job_number() -> int:
     return int(os.environ.get("TUNEDECK_JOB_ID") or 0)
 
 
-def model(job: Job, folder: Path, name: str, *, kind: str = "model", base: str = "", dataset: str = "") -> str:
+def model(
+    job: Job, folder: Path, name: str, *, kind: str = "model", base: str = "", dataset: str = "", template: str = ""
+) -> str:
     """Tell that ``job`` made the model in ``folder``; returns the name under which it is on the list, empty where it is on none.
 
-    kind: ``model`` or ``adapter``. base, dataset: what it was made from, see :mod:`backend.catalog.lineage`. A job that
+    kind: ``model`` or ``adapter``. base, dataset, template: what it was made from, see :mod:`backend.catalog.lineage`. A job that
     runs by hand, outside the queue, puts nothing on a list. One that ends must not fail because of the list: the reason
     goes to the log, and the job's card still offers to add the model.
     """
@@ -29,7 +31,7 @@ def model(job: Job, folder: Path, name: str, *, kind: str = "model", base: str =
     # What is shipped stays as it is: it came from no job of this workspace.
     if number and not folder.resolve().is_relative_to(ROOT / "models"):
         try:
-            lineage = Lineage(job=number, verb=job.spec.verb, base=base, dataset=dataset)
+            lineage = Lineage(job=number, verb=job.spec.verb, base=base, dataset=dataset, template=template)
             listed = catalog.receive(open_workspace(), folder, name, lineage).name
             job.log(f"'{listed}' is on the list of models: {folder}")
         except PanelError as error:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from backend.data.store import DatasetInfo
 from backend.i18n import N_, _, ngettext
-from ui import datasets_collected, datasets_doctor, datasets_jobs, datasets_state, errors, words
+from ui import datasets_collected, datasets_doctor, datasets_jobs, datasets_state, errors, finetune_ways_in, words
 from ui import datasets_words as named
 
 FILTERS_FROM = 4
@@ -164,6 +164,8 @@ def _card(info: DatasetInfo, *, primary: bool) -> None:
                 on_click=partial(open_set, part="doctor"),
                 args=(info.name,),
             )
+            if info.current.rows:
+                finetune_ways_in.from_dataset(info.name)
             actions(info, key)
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from backend.data.versions import Version
 from backend.i18n import _
-from ui import datasets_jobs, datasets_list, datasets_state, datasets_versions, errors, words
+from ui import datasets_jobs, datasets_list, datasets_state, datasets_versions, errors, finetune_ways_in, words
 
 WORKERS = ("import_data", "change_data")
 """Jobs whose result is a version of the set; the others are shown in the view that began them."""
@@ -32,6 +32,8 @@ def head(name: str) -> Version:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(errors.plain(name), anchor=False, width="content")
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            if len(version):
+                finetune_ways_in.from_dataset(name, "" if version.info.id == info.current.id else version.info.id)
             datasets_list.actions(info, datasets_state.key_of(name))
     if version.info.id == info.current.id:
         st.caption(datasets_list.facts(info), help=words.stamp(info.updated))

@@ -15,7 +15,7 @@ from backend.queue import folder, logs
 from backend.queue.rows import JobRow
 from backend.queue.wake import wake
 from backend.workspace import ROOT
-from ui import context, download_fixes, errors, job_memory, job_why, made_models, wait_words, words
+from ui import context, download_fixes, errors, finetune_links, job_memory, job_why, made_models, wait_words, words
 
 JOBS_PAGE, CHAT_PAGE, MEMORY_PAGE = (ROOT / "pages" / f"{name}.py" for name in ("jobs", "chat", "memory"))
 METRICS = 3
@@ -47,7 +47,7 @@ def draw(row: JobRow, *, key: str, compact: bool = False, links: bool = True) ->
     with st.container(border=True, key=f"job_card_{key}", gap="xsmall" if compact else "small"):
         _head(row)
         _state(row, key, compact)
-        _problem(key)
+        problem(key)
         _buttons(row, key, compact, links)
 
 
@@ -91,8 +91,11 @@ def progress_line(row: JobRow) -> str:
         parts.append(_("{step} of {total}").format(step=_count(step), total=_count(total)))
     elif step is not None and not row.service:
         parts.append(_("step {step}").format(step=_count(step)))
-    if row.service:
-        metrics = {name: metrics[name] for name in words.SERVICE_METRICS if name in metrics}
+    chosen = words.SERVICE_METRICS if row.service else words.RUN_METRICS if row.verb in finetune_links.VERBS else None
+    if chosen is not None:
+        metrics = {name: metrics[name] for name in chosen if name in metrics}
+    if row.verb in finetune_links.VERBS and progress.get("phase") not in words.RUN_PHASES:
+        metrics = {}  # the last loss says nothing of a merge
     parts += [
         f"{words.metric_word(name)} {words.figure(name, value)}" for name, value in list(metrics.items())[:METRICS]
     ]
@@ -144,9 +147,9 @@ def _state(row: JobRow, key: str, compact: bool) -> None:
         icon = ":orange[:material/block:] " if wait_words.hopeless(row) else ":material/schedule: "
         st.markdown(icon + errors.plain(wait_words.sentence(row)))
     elif row.live:
-        _live(row)
+        draw_live(row)
     elif row.state == "failed":
-        _failed(row, key, compact)
+        draw_failure(row, key, compact=compact)
     elif row.state == "lost":
         st.markdown(
             _(
@@ -163,7 +166,8 @@ def _state(row: JobRow, key: str, compact: bool) -> None:
         made_models.draw(row, _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended), act, key)
 
 
-def _live(row: JobRow) -> None:
+def draw_live(row: JobRow) -> None:
+    """How a live job stands: progress, time left, memory, and what is unusual about it."""
     if row.state == "stopping":
         st.markdown(_("It was asked to stop and saves its work first. If it does not stop, it is ended."))
     elif row.service and row.progress.get("phase") == "ready":
@@ -196,7 +200,8 @@ def _live(row: JobRow) -> None:
         )
 
 
-def _failed(row: JobRow, key: str, compact: bool) -> None:
+def draw_failure(row: JobRow, key: str, *, compact: bool = False) -> None:
+    """Why a job failed, and what helps; ``compact``: in two lines."""
     if not compact:
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)
         found = job_why.finding(row)
@@ -226,7 +231,8 @@ def _artifacts(_folder: str, job_id: int, ended: float | None) -> list[dict[str,
     return context.store().artifacts(job_id)
 
 
-def _problem(key: str) -> None:
+def problem(key: str) -> None:
+    """What went wrong with the last button of the card ``key``."""
     stored = st.session_state.get(f"{key}_problem")
     if stored:
         errors.show(stored, key=f"act_{key}")
@@ -237,6 +243,8 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if row.service and row.live and row.progress.get("phase") == "ready" and CHAT_PAGE.is_file():
             st.page_link(CHAT_PAGE, label=_("Chat with it"), icon=":material/forum:")
+        if row.verb in finetune_links.VERBS:
+            finetune_links.draw(row.id, key)
         if row.health == "stopped":
             st.button(
                 _("Let it go on"),

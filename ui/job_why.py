@@ -15,7 +15,7 @@ from backend.i18n import _
 from backend.memory.moments import NO_MEMORY, NO_MEMORY_IN_LOG
 from backend.queue import folder
 from backend.queue.rows import JobRow
-from backend.specs import spec_class
+from backend.specs import takes
 from backend.workspace import ROOT
 from ui import context
 from ui.errors import Action, Why
@@ -125,11 +125,11 @@ def _exit_code(row: JobRow) -> int | None:
 
 
 def _fits(row: JobRow, fix: dict[str, Any]) -> bool:
-    """Whether the fix can be meant for this job: not every kind of job has every field."""
+    """Whether the fix can be meant for this job: not every kind of job has every field, or the value in it."""
     if fix["kind"] != "spec":
         return True
     try:
-        return fix["field"] in spec_class(row.verb).model_fields
+        return takes(row.verb, fix["field"], fix.get("value"))
     except PanelError:
         return False
 

@@ -12,7 +12,7 @@ from backend.engines import refusal
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
-from ui import connect, errors, model_fit, models_convert, models_details, serving, wait_words, words
+from ui import connect, errors, finetune_ways_in, model_fit, models_convert, models_details, serving, wait_words, words
 
 IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
 BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
@@ -141,3 +141,4 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
                 args=(card.name,),
             )
             connect.deploy_link(card.name)
+        finetune_ways_in.from_model(card)

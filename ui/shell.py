@@ -19,6 +19,7 @@ ICONS = {
     "home": ":material/home:",
     "chat": ":material/forum:",
     "datasets": ":material/dataset:",
+    "finetune": ":material/school:",
     "models": ":material/deployed_code:",
     "deploy": ":material/dns:",
     "memory": ":material/memory_alt:",
@@ -52,7 +53,10 @@ def page(name: str, title: str, help_text: str) -> list[st.Page]:
 groups = {
     "": page("home", _("Home"), _("What this machine is, what runs, and the next step")),
     _("Use"): page("chat", _("Chat"), _("Talk to a model that runs here")),
-    _("Make"): page("datasets", _("Datasets"), _("Rows to teach a model with: import, examine, mend and export them")),
+    _("Make"): [
+        *page("datasets", _("Datasets"), _("Rows to teach a model with: import, examine, mend and export them")),
+        *page("finetune", _("Fine-tune"), _("Teach a model with your rows: plan it, start it, watch it learn")),
+    ],
     _("Serve"): [
         *page("models", _("Models"), _("The models on this machine, and which of them answer now")),
         *page("deploy", _("Deploy"), _("Serve models to people and programs, and see how loaded the servers are")),

@@ -110,7 +110,7 @@ def _widget(name: str, info: FieldInfo, values: dict[str, Any], key: str) -> Any
 def _number(
     text: str, kind: type, value: Any, info: FieldInfo, optional: bool, common: dict[str, Any]
 ) -> float | int | None:
-    low, high = _limits(info, kind)
+    low, high = limits(info, kind)
     usable = isinstance(value, int | float) and not isinstance(value, bool)
     start = kind(value) if usable else (None if optional or low is None else low)
     if start is not None:  # a stored spec may be older than the limits
@@ -139,7 +139,7 @@ def _kind(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _limits(info: FieldInfo, kind: type) -> tuple[Any, Any]:
+def limits(info: FieldInfo, kind: type) -> tuple[Any, Any]:
     """Inclusive limits for the widget. An exclusive limit is left to the spec where it is not a whole number's."""
     low: Any = None
     high: Any = None

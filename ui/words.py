@@ -67,6 +67,8 @@ VERBS = {
     "export_data": (N_("Export rows"), ":material/ios_share:"),
     "import_data": (N_("Import rows"), ":material/upload_file:"),
     "ask_documents": (N_("Ask about documents"), ":material/quiz:"),
+    "finetune": (N_("Fine-tune"), ":material/school:"),
+    "rehearse": (N_("Rehearse"), ":material/rule:"),
 }
 
 PHASES = {
@@ -99,6 +101,10 @@ PHASES = {
     "read": N_("reading rows"),
     "write": N_("writing rows"),
     "examine": N_("examining rows"),
+    "prepare": N_("preparing rows"),
+    "rehearse": N_("rehearsing"),
+    "merge": N_("merging"),
+    "prove": N_("checking what it learned"),
 }
 
 METRICS = {
@@ -107,6 +113,9 @@ METRICS = {
     "lr": N_("learning rate"),
     "grad_norm": N_("gradient norm"),
     "tokens_s": N_("tokens/s"),
+    "memory_mib": N_("memory"),
+    "s_per_step": N_("seconds a step"),
+    "epoch": N_("epoch"),
     "requests": N_("requests"),
     "rss_mib": N_("memory"),
     "mb_per_s": N_("MB/s"),
@@ -118,6 +127,8 @@ METRICS = {
 """What a metric is called; any other one stands for itself."""
 SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")
 """What of a server is worth a line in a list."""
+RUN_METRICS, RUN_PHASES = ("loss", "eval_loss", "tokens_s"), ("train", "evaluate", "save")
+"""What of a training is, and while it does what."""
 
 
 def look(row: JobRow) -> Look:

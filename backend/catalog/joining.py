@@ -104,6 +104,41 @@ def base_missing(adapter: ModelCard) -> ModelError:
     )
 
 
+def template_changed(card: ModelCard) -> ModelError | None:
+    """Why a model that was made here must not be asked: with another chat template, other special tokens or ends than it was
+    taught with. None where they are the same, or nobody wrote down what they were."""
+    taught, now = card.lineage.template if card.lineage else "", card.served.template_fingerprint
+    if not taught or taught == now or card.problem is not None:
+        return None
+    if card.base is not None and not (card.own_tokenizer and card.chat_template):
+        return ModelError(
+            "template_of_base_changed",
+            N_(
+                "'{model}' was taught with another chat template ({was}) than its base '{base}' has now ({now}); its answers "
+                "would be worse, and nothing would tell why."
+            ),
+            N_(
+                "Put the tokenizer's files of '{base}' back, or the template that was chosen for it on the Models page; or "
+                "teach it again."
+            ),
+            model=card.name,
+            base=card.base.name,
+            was=taught,
+            now=now or "–",
+        )
+    return ModelError(
+        "template_not_as_taught",
+        N_(
+            "'{model}' was taught with another chat template, other special tokens or ends ({was}) than its folder says now "
+            "({now}); its answers would be worse, and nothing would tell why."
+        ),
+        N_("Put back what it was taught with: python -m backend models template {model} --restore"),
+        model=card.name,
+        was=taught,
+        now=now or "–",
+    )
+
+
 def _put_together(adapter: ModelCard, bases: Sequence[ModelCard]) -> ModelCard:
     if not bases:
         return replace(adapter, base=None, unfit=base_missing(adapter))
@@ -113,6 +148,7 @@ def _put_together(adapter: ModelCard, bases: Sequence[ModelCard]) -> ModelCard:
     try:
         unfit: PanelError | None = misfit(adapter, base)
         adapter = _with_template(adapter, base)
+        unfit = unfit or template_changed(replace(adapter, base=base))
     except ModelError as error:
         unfit = error
     except OSError:

@@ -1,11 +1,13 @@
 """Where a model comes from: ``tunedeck.json`` in its folder, written by the job that made it.
 
-    {"format": 1, "job": 12, "verb": "finetune", "base": "starter", "dataset": "persona", "created": 1760000000.0}
+    {"format": 1, "job": 12, "verb": "finetune", "base": "starter", "dataset": "persona", "created": 1760000000.0,
+     "template": "3f2a…"}
 
 job: number of the job in the workspace that made it. verb: kind of job. base: name or folder of the model it was made
-from, or ``org/name`` on a hub. dataset: name or path of the data. created: epoch seconds. Every key but ``format`` may
-be missing or empty; more keys may be there. The file travels with the folder, so a job number means something only
-inside its own workspace.
+from, or ``org/name`` on a hub. dataset: name or path of the data. created: epoch seconds. template: fingerprint
+(:mod:`backend.catalog.template`) of the chat template, special tokens and ends that it was taught with; used with others,
+it would answer badly and nobody would know why. Every key but ``format`` may be missing or empty; more keys may be there.
+The file travels with the folder, so a job number means something only inside its own workspace.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ class Lineage:
     base: str = ""
     dataset: str = ""
     created: float | None = None
+    template: str = ""
 
 
 def read_lineage(folder: Path) -> Lineage | None:
@@ -49,7 +52,7 @@ def parse(data: Any) -> Lineage | None:
     found = Lineage(
         job=job if isinstance(job, int) and not isinstance(job, bool) and job > 0 else None,
         created=float(created) if isinstance(created, int | float) and not isinstance(created, bool) else None,
-        **{key: str(data[key]) for key in ("verb", "base", "dataset") if isinstance(data.get(key), str)},
+        **{key: str(data[key]) for key in ("verb", "base", "dataset", "template") if isinstance(data.get(key), str)},
     )
     return found if found != Lineage() else None
 

@@ -61,7 +61,7 @@ def read_template(folder: Path, config: dict[str, Any], base: Path | None = None
     return ChatTemplate(
         present=bool(text),
         names=tuple(sorted(templates, key=lambda n: (n != name, n))),
-        fingerprint=_fingerprint(text, folder, settings, _eos(_saying(folder, base), config)) if text else "",
+        fingerprint=fingerprint(text, _specials(folder, settings), _eos(_saying(folder, base), config)) if text else "",
         # transformers takes the template of this name where tools are given.
         tools="tools" in (text + templates.get("tool_use", ""))
         and (bool(settings.get("response_template")) or _parsed(config)),
@@ -76,8 +76,30 @@ def template_fingerprint(folder: Path, text: str) -> str:
     Raises:
         ModelError: a file that is not what its name says.
     """
-    settings, config = read_optional(folder / "tokenizer_config.json"), read_optional(folder / "config.json")
-    return _fingerprint(text, folder, settings, _eos(folder, config))
+    return fingerprint(text, *special_and_ends(folder))
+
+
+def special_and_ends(folder: Path, base: Path | None = None) -> tuple[dict[str, Any], list[int]]:
+    """(special tokens, ids at which answers end) of the model in ``folder``, as they go into its fingerprint; of an adapter
+    with a tokenizer, on top of its base in ``base``.
+
+    Raises:
+        ModelError: a file that is not what its name says.
+    """
+    settings = read_optional(folder / "tokenizer_config.json")
+    config = read_optional((base or folder) / "config.json")
+    return _specials(folder, settings), _eos(_saying(folder, base), config)
+
+
+def default_text(texts: dict[str, str]) -> str:
+    """Of the templates that a tokenizer has, the one that is used where none is named; empty where there is none."""
+    return texts["default"] if "default" in texts else next(iter(texts.values()), "")
+
+
+def fingerprint(text: str, special: dict[str, Any], eos: list[int]) -> str:
+    """16 hex digits over a template, special tokens and ids at which answers end."""
+    canonical = json.dumps([text, special, eos], sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def template_texts(folder: Path) -> dict[str, str]:
@@ -136,12 +158,10 @@ def _eos(folder: Path, config: dict[str, Any]) -> list[int]:
     return sorted(i for i in (found if isinstance(found, list) else [found]) if isinstance(i, int))
 
 
-def _fingerprint(text: str, folder: Path, settings: dict[str, Any], eos: list[int]) -> str:
+def _specials(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     # Older tokenizers keep some of them in a file of its own only.
     settings = {**read_optional(folder / "special_tokens_map.json"), **settings}
-    special = {name: _plain(settings[name]) for name in SPECIAL if settings.get(name)}
-    canonical = json.dumps([text, special, eos], sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return {name: _plain(settings[name]) for name in SPECIAL if settings.get(name)}
 
 
 def _plain(token: Any) -> Any:

@@ -24,6 +24,7 @@ NOUNS = (
     "jobs",
     "models",
     "data",
+    "finetune",
     "serve",
     "envs",
     "chat",

@@ -80,20 +80,32 @@ def submit(
     key: Annotated[str | None, typer.Option(help=_("Submitting the same key again makes no second job."))] = None,
     as_json: Json = False,
 ) -> None:
-    try:
-        data = json.loads(sys.stdin.read() if spec == "-" else Path(spec).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PanelError(
-            "spec_unreadable",
-            N_("The spec {path} cannot be read: {problem}."),
-            N_("Check the path; the file must be JSON."),
-            path=spec,
-            problem=str(error),
-        ) from error
     the_store = store()
-    row = the_store.submit(verb, data, title=title, submit_key=key)
+    row = the_store.submit(verb, read_spec(spec), title=title, submit_key=key)
     watcher.ensure_running(the_store.workspace)
     output(as_dict(row), as_json, line(row))
+
+
+def read_spec(path: str) -> dict[str, Any]:
+    """The settings in the JSON file ``path``; ``-`` reads them from standard input.
+
+    Raises:
+        PanelError: ``spec_unreadable``.
+    """
+    problem = _("it is no JSON object")
+    try:
+        data = json.loads(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
+        if isinstance(data, dict):
+            return data
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    raise PanelError(
+        "spec_unreadable",
+        N_("The spec {path} cannot be read: {problem}."),
+        N_("Check the path; the file must be JSON."),
+        path=path,
+        problem=problem,
+    )
 
 
 @app.command(help=_("Ask a job to save and stop."))

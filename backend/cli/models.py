@@ -15,6 +15,7 @@ from backend.catalog import Found, ModelCard, Removal
 from backend.catalog.files import size_text
 from backend.cli import output
 from backend.errors import AccessError, ConflictError
+from backend.finetune import contract
 from backend.i18n import N_, _, ngettext
 from backend.workspace import Workspace, open_workspace
 
@@ -193,9 +194,14 @@ def template(
     model: Annotated[str, typer.Argument(metavar="NAME", help=_("Name on the list."))],
     use: Annotated[str, typer.Option(metavar="TEMPLATE", help=_("Use this known template."))] = "",
     forget: Annotated[bool, typer.Option("--forget", help=_("Take the choice back."))] = False,
+    restore: Annotated[
+        bool, typer.Option("--restore", help=_("Write the template back that a model made here was taught with."))
+    ] = False,
     as_json: Json = False,
 ) -> None:
     workspace = open_workspace()
+    if restore:
+        contract.restore(catalog.find(workspace, model).path)
     found = catalog.choose_template(workspace, model, "" if forget else use) if use or forget else None
     found = found or catalog.find(workspace, model)
     fits = catalog.fitting_templates(found.path)

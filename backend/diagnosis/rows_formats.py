@@ -105,7 +105,7 @@ ROWS = (
         ),
         N_("The layers that the adapter is to change have other names in this model."),
         (
-            spec("target_modules", N_("Change all linear layers (all-linear)."), "all-linear"),
+            spec("target_modules", N_("Change all linear layers (all-linear)."), ["all-linear"]),
             F.OTHER_BASE,
         ),
         weight=2,
@@ -129,7 +129,7 @@ ROWS = (
         "adapter_size_mismatch",
         ("…size mismatch for <layer:name>lora_A", "…size mismatch for <layer:name>lora_B"),
         N_("The adapter was made with another rank, or for a model of another size."),
-        (F.OTHER_BASE, spec("lora_r", N_("Use the rank with which the adapter was made."))),
+        (F.OTHER_BASE, spec("lora_rank", N_("Use the rank with which the adapter was made."))),
         weight=2,
         server="engine_adapter_bad",
     ),

@@ -104,7 +104,7 @@ ROWS = (
         N_("The shared memory (/dev/shm) was too small: in a container it often has only 64 MiB."),
         (
             text(N_("Start the container with more of it, for example with --shm-size=8g.")),
-            spec("workers", N_("Load the rows without helper processes."), 0),
+            text(N_("Load the rows without helper processes.")),
             command("df -h /dev/shm", N_("Shows how much shared memory there is.")),
         ),
         level=CAUSE,
@@ -147,7 +147,7 @@ ROWS = (
         N_("The program had too many files open for the limit of this account."),
         (
             command("ulimit -n 65536", N_("Raises the limit in a shell; start the panel from there.")),
-            spec("workers", N_("Load the rows without helper processes."), 0),
+            text(N_("Load the rows without helper processes.")),
         ),
         level=CAUSE,
     ),

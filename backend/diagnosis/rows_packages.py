@@ -144,7 +144,7 @@ ROWS = (
             "No module named 'bitsandbytes'",
         ),
         N_("Loading in 4 or 8 bit needs the package bitsandbytes, which is missing here or does not find CUDA."),
-        (spec("quantization", N_("Go without 4 bit."), "none"), F.REMAKE),
+        (spec("method", N_("Go without 4 bit."), "lora"), F.REMAKE),
         weight=2,
     ),
     Row(
@@ -157,7 +157,7 @@ ROWS = (
             "No module named 'flash_attn'",
         ),
         N_("The model or the settings ask for flash-attn, which is not installed here."),
-        (spec("attention", N_("Use the attention that torch brings along (sdpa)."), "sdpa"),),
+        (text(N_("Use the attention that torch brings along (sdpa).")),),
         weight=3,
     ),
     Row(
@@ -217,7 +217,7 @@ ROWS = (
         (
             command("ls -d /usr/local/cuda*; which nvcc", N_("Shows whether CUDA's compiler is there.")),
             command("export CUDA_HOME=/usr/local/cuda", N_("Says where it is; start the panel from that shell.")),
-            spec("deepspeed", N_("Go without DeepSpeed."), "none"),
+            spec("deepspeed", N_("Go without DeepSpeed."), ""),
         ),
         weight=3,
     ),

@@ -122,7 +122,7 @@ ROWS = (
                 N_("Switch gradient checkpointing off, or let the inputs require gradients."),
                 False,
             ),
-            spec("target_modules", N_("Change all linear layers (all-linear)."), "all-linear"),
+            spec("target_modules", N_("Change all linear layers (all-linear)."), ["all-linear"]),
         ),
     ),
     Row(
@@ -157,7 +157,7 @@ ROWS = (
         ),
         N_("The loss is no number any more: the training has come apart."),
         (
-            spec("lr", N_("Use a smaller learning rate, a tenth of it.")),
+            spec("learning_rate", N_("Use a smaller learning rate, a tenth of it.")),
             spec("dtype", N_("Use bfloat16 instead of float16, where the GPU can."), "bfloat16"),
             spec("warmup_ratio", N_("Use a longer warm-up."), 0.1),
             F.DATA_DOCTOR,
@@ -174,7 +174,7 @@ ROWS = (
             "…Cannot find the checkpoint",
         ),
         N_("There is no checkpoint to resume from: the run had saved none yet, or the folder is another."),
-        (spec("resume", N_("Leave the field empty to start anew, or name a folder with a checkpoint."), ""),),
+        (spec("start_from", N_("Leave the field empty to start anew, or name a folder with a checkpoint."), ""),),
     ),
     Row(
         "loader_died",
@@ -184,7 +184,7 @@ ROWS = (
         ),
         N_("A helper process that loads the rows was ended, nearly always because memory or shared memory ran out."),
         (
-            spec("workers", N_("Load the rows without helper processes."), 0),
+            text(N_("Load the rows without helper processes.")),
             F.STOP_SERVERS,
             command("free -h; df -h /dev/shm", N_("Shows how much main memory and shared memory is free.")),
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backend.catalog.cards import ModelCard
 from backend.catalog.files import size_text
-from backend.catalog.joining import base_missing
+from backend.catalog.joining import base_missing, template_changed
 from backend.errors import ModelError, PanelError, ServerError
 from backend.i18n import N_
 from backend.workspace import Workspace, default_root
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def unusable(card: ModelCard, *, adapters: bool = False) -> PanelError | None:
-    """It is broken, or an adapter that does not fit its base, or one at all where the engine puts none on a base by itself
-    (``adapters``: it does)."""
+    """It is broken, its chat template is not the one it was taught with, or it is an adapter that does not fit its base, or one
+    at all where the engine puts none on a base by itself (``adapters``: it does)."""
     if card.problem is not None:
         return card.problem
     if not card.adapter_of:
-        return None
+        return template_changed(card)
     if card.base is None or card.unfit is not None:
         return card.unfit or base_missing(card)
     if not adapters:

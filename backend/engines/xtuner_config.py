@@ -16,6 +16,7 @@ from backend.i18n import _
 
 Method = Literal["lora", "qlora", "full"]
 Dtype = Literal["float32", "float16", "bfloat16"]
+Scheduler = Literal["cosine", "linear", "constant"]
 DEEPSPEED = (
     "",
     "deepspeed_zero1",
@@ -62,10 +63,12 @@ LLAMA3 = Template(
 class Settings:
     """One fine-tuning.
 
-    model: folder of the base model. data: JSON or JSON Lines. rows: ``messages`` (``{"messages": [{"role", "content"}]}``)
+    model: folder of the base model. data: JSON or JSON Lines; a bare name lies where XTuner is started. rows: ``messages`` (``{"messages": [{"role", "content"}]}``)
     or ``conversation`` (``{"conversation": [{"system", "input", "output"}]}``). dtype: in which it computes; weights that
     are trained stay float32. steps, warmup_steps, save_every, log_every: optimizer steps. max_length: tokens of a row, the
-    rest is cut off; with ``pack``, rows are joined until they have as many. keep: how many checkpoints; -1 all.
+    rest is cut off; with ``pack``, rows are joined until they have as many. target_modules: names of the matrices with an
+    adapter; empty: all linear ones but the head. keep: how many checkpoints; -1 all. load_from: a checkpoint whose weights
+    it begins with.
     """
 
     model: Path
@@ -84,17 +87,20 @@ class Settings:
     batch_size: int = 1
     accumulation: int = 1
     learning_rate: float = 2e-4
+    scheduler: Scheduler = "cosine"
     weight_decay: float = 0.0
     max_norm: float = 1.0
     lora_rank: int = 64
     lora_alpha: int = 16
     lora_dropout: float = 0.1
+    target_modules: tuple[str, ...] = ()
     save_every: int = 500
     keep: int = 2
     log_every: int = 1
     gradient_checkpointing: bool = True
     map_workers: int = 1
     seed: int = 42
+    load_from: Path | None = None
 
     @property
     def iterations(self) -> int:
@@ -192,7 +198,7 @@ def text(settings: Settings) -> str:
     warmup = settings.warmup_steps * settings.accumulation
     values = {
         "model": str(settings.model.absolute()),
-        "data": str(settings.data.absolute()),
+        "data": str(settings.data),
         "template": settings.template.to_dict(),
         "map_fn": "openai_map_fn" if settings.rows == "messages" else "None",
         "max_length": settings.max_length,
@@ -210,6 +216,7 @@ def text(settings: Settings) -> str:
         "map_workers": settings.map_workers if settings.map_workers > 1 else None,
         "seed": settings.seed,
         "warmup": warmup,
+        "load_from": str(settings.load_from.absolute()) if settings.load_from else None,
         "backend": "nccl" if cuda else "gloo",
     }
     # LoRA leaves the base alone, so that its weights may be kept in 16 bits.
@@ -222,6 +229,7 @@ def text(settings: Settings) -> str:
         if half
         else "type=OptimWrapper,",
         "warmup_part": _WARMUP if warmup else "",
+        "decay": _DECAY[settings.scheduler],
     }
     code["map_fn"] = str(values.pop("map_fn"))
     return Text(TEXT.read_text(encoding="utf-8")).substitute(
@@ -237,11 +245,17 @@ _QUANTIZATION = """quantization_config=dict(
             bnb_4bit_quant_type="nf4",
         ),"""
 _AMP = 'type=AmpOptimWrapper, dtype="{dtype}", loss_scale={scale!r},'
+_DECAY: dict[Scheduler, str] = {
+    "cosine": "dict(type=CosineAnnealingLR, eta_min=0.0, by_epoch=False, begin=warmup, end=iterations),",
+    "linear": "dict(type=LinearLR, start_factor=1.0, end_factor=0.0, by_epoch=False, begin=warmup, end=iterations),",
+    "constant": "dict(type=ConstantLR, factor=1.0, by_epoch=False, begin=warmup, end=iterations),",
+}
 _WARMUP = "dict(type=LinearLR, start_factor=1e-5, by_epoch=False, begin=0, end=warmup),"
 
 
 def _lora(settings: Settings) -> str:
+    named = f", target_modules={list(settings.target_modules)!r}" if settings.target_modules else ""
     return (
         f"dict(type=LoraConfig, r={settings.lora_rank!r}, lora_alpha={settings.lora_alpha!r}, "
-        f'lora_dropout={settings.lora_dropout!r}, bias="none", task_type="CAUSAL_LM")'
+        f'lora_dropout={settings.lora_dropout!r}{named}, bias="none", task_type="CAUSAL_LM")'
     )

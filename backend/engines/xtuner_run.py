@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,24 +19,40 @@ from backend.engines.xtuner_config import Settings
 RESUME_ENVIRON = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
 """Only where a training goes on from a checkpoint of its own: mmengine pickles more than tensors into it, and torch since 2.6
 loads tensors alone. Never for files from elsewhere: it allows them to run code."""
-METRICS = {"loss": "loss", "lr": "lr", "grad_norm": "grad_norm", "memory": "memory_mib", "time": "s_per_iteration"}
-"""What mmengine calls it -> what we call it."""
+METRICS = {
+    "loss": "loss",
+    "lr": "lr",
+    "grad_norm": "grad_norm",
+    "memory": "memory_mib",
+    "memory_mib": "memory_mib",
+    "time": "s_per_iteration",
+}
+"""What mmengine, and our hook in it, call it -> what we call it."""
 _ITERATION = re.compile(
     r"Iter\(train\)\s*\[\s*(?P<done>\d+)/(?P<total>\d+)\].*?\beta:\s*(?:(?P<days>\d+) days?,\s*)?(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)"
 )
 
 
 def train(
-    python: Path, config: Path, work: Path, *, gpus: int = 1, deepspeed: str = "", resume: Path | None = None
+    python: Path,
+    config: Path,
+    work: Path,
+    *,
+    gpus: int = 1,
+    deepspeed: str = "",
+    resume: Path | None = None,
+    options: Sequence[str] = (),
 ) -> list[str]:
-    """The command that trains what ``config`` says; everything it writes goes below ``work``. ``resume``: a checkpoint of
-    the same training, see :data:`RESUME_ENVIRON`."""
+    """The command that trains what ``config`` says; everything it writes goes below ``work``. ``deepspeed``: a name that
+    XTuner has for settings, or their file. ``resume``: a checkpoint of the same training, see :data:`RESUME_ENVIRON`.
+    ``options``: on top of the config, ``name=value`` each."""
     # A free port of its own on loopback: two trainings on one machine do not meet.
     start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"] if gpus > 1 else []
     argv = [str(python), *start, "-m", "xtuner.tools.train", str(config), "--work-dir", str(work)]
     argv += ["--launcher", "pytorch"] if gpus > 1 else []
     argv += ["--deepspeed", deepspeed] if deepspeed else []
-    return argv + (["--resume", str(resume)] if resume else [])
+    argv += ["--resume", str(resume)] if resume else []
+    return argv + (["--cfg-options", *options] if options else [])
 
 
 def to_hf(python: Path, config: Path, checkpoint: Path, out: Path) -> list[str]:

@@ -7,9 +7,10 @@
     record       a run as the page shows it, read from these files
     health       what the curves say, in words
     control      what a person asks of a run that is under way
-    out_of_memory    where it ran out, and the smallest change that helps
+    oom_lines, out_of_memory, relief    where it ran out of memory, and the smallest change that helps
     proof        whether the tuned model is better, with intervals
     comparing, sweeps    runs side by side, and several as one grid
+    cards        the model card of what was made
     capsule      everything that is needed to repeat a run, in one file
 
 No torch here: the programs are ``jobs/finetune.py``, ``jobs/rehearse.py`` and ``jobs/finetuning/``.

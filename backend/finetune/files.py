@@ -98,7 +98,7 @@ class OutOfMemory:
     """phase: load, forward, backward, optimizer, evaluate, save, or neighbour (others took what had been free). asked: bytes
     that could not be had. allocated, reserved: by this process then. free, total: of the device. others_before, others_then:
     bytes of other programs on the device when the run began and when it ended. step: optimizer steps done. t: epoch seconds.
-    line: what torch or the system said."""
+    line: what torch or the system said. during: what it was doing, where phase is neighbour."""
 
     phase: str
     step: int
@@ -112,6 +112,7 @@ class OutOfMemory:
     others_before: int | None = None
     others_then: int | None = None
     device: str = ""
+    during: str = ""
 
 
 def write(path: Path, record: Any) -> None:

@@ -3,6 +3,6 @@
 A verb is the name of a program in ``jobs/``. Adding one is adding a module here with its class, and a line in ``VERBS``.
 """
 
-from backend.specs.base import Resources, Spec, parse, spec_class, verbs
+from backend.specs.base import Resources, Spec, parse, spec_class, takes, verbs
 
-__all__ = ["Resources", "Spec", "parse", "spec_class", "verbs"]
+__all__ = ["Resources", "Spec", "parse", "spec_class", "takes", "verbs"]

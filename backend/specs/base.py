@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from backend.errors import SpecError
 from backend.i18n import N_
@@ -93,6 +93,23 @@ def spec_class(verb: str) -> type[Spec]:
     module, name = target.split(":")
     found: type[Spec] = getattr(import_module(module), name)
     return found
+
+
+def takes(verb: str, field: str, value: Any = None) -> bool:
+    """Whether the specs of ``verb`` have ``field``, and with a ``value`` whether it can be that.
+
+    Raises:
+        SpecError: ``verb_unknown``.
+    """
+    found = spec_class(verb).model_fields.get(field)
+    if found is None or value is None:
+        return found is not None
+    kind: Any = Annotated[found.annotation, found]
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def parse(verb: str, data: dict[str, Any]) -> Spec:

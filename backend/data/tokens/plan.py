@@ -9,6 +9,7 @@ steps, the last one of an epoch with what is left, and its warm-up is rounded up
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -155,20 +156,32 @@ def xtuner_packed(rows: int, tokens: int, most: int) -> int:
 
 def _joined(counts: Counter[int], most: int) -> int:
     """How many rows come of joining whole ones (best fit, the longest first), each up to ``most`` tokens."""
+    cut = Counter[int]()
+    for tokens, n in counts.items():
+        cut[min(tokens, most)] += n
     room: Counter[int] = Counter()  # tokens left -> joined rows with as much
-    for length in sorted((min(tokens, most) for tokens in counts), reverse=True):
-        wanted = sum(n for tokens, n in counts.items() if min(tokens, most) == length)
+    lefts: list[int] = []  # its keys, in order
+
+    def put(left: int, rows: int) -> None:
+        if rows and not room[left]:
+            insort(lefts, left)
+        room[left] += rows
+
+    for length, wanted in sorted(cut.items(), reverse=True):
         while wanted:
-            fits = min((left for left, n in room.items() if n and left >= length), default=None)
-            if fits is None:
+            place = bisect_left(lefts, length)
+            if place == len(lefts):
                 each = most // max(1, length)  # as many of the same as one row holds
                 full, rest = divmod(wanted, each)
-                room[most - each * length] += full
-                room[most - rest * length] += bool(rest)
+                put(most - each * length, full)
+                put(most - rest * length, bool(rest))
                 break
+            fits = lefts[place]
             taken = min(wanted, room[fits])
             room[fits] -= taken
-            room[fits - length] += taken
+            if not room[fits]:
+                del lefts[place]
+            put(fits - length, taken)
             wanted -= taken
     return room.total()
 

@@ -1,0 +1,132 @@
+"""Where a training begins, and what its result is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backend import catalog
+from backend.catalog.cards import ModelCard
+from backend.catalog.names import checked_name, free_name, legal_name
+from backend.errors import PanelError
+from backend.finetune import files
+from backend.finetune.faults import Faults, Way
+from backend.finetune.files import Checkpoint
+from backend.i18n import _
+from backend.queue.folder import SPEC
+from backend.specs.finetune import FinetuneSpec
+from backend.workspace import Workspace, read_json
+
+ORDER = ("dataset", "version", "max_length", "packing", "batch_size", "accumulation", "gpus", "seed", "replay")
+"""Fields that decide which rows a step sees."""
+
+
+def check_name(workspace: Workspace, spec: FinetuneSpec, card: ModelCard | None, faults: Faults) -> str:
+    """The name of the result: as asked for, or made of the model's and the dataset's."""
+    taken = {one.name for one in catalog.models(workspace)}
+    if not spec.name:
+        return free_name(legal_name(f"{card.name if card else spec.model} {spec.dataset}"), taken)
+    try:
+        label = checked_name(spec.name)
+    except PanelError as error:
+        fit = legal_name(spec.name)
+        faults.of(error, "name", ways=(Way(_("Call it '{name}'").format(name=fit), {"name": fit}),))
+        return spec.name
+    if label in taken:
+        other = free_name(label, taken)
+        faults.add(
+            "finetune_name_taken",
+            "name",
+            _("There is already a model called '{name}'; this one would be called '{other}'.").format(
+                name=label, other=other
+            ),
+            fatal=False,
+            ways=(Way(_("Call it '{name}'").format(name=other), {"name": other}),),
+        )
+    return label
+
+
+def check_start(workspace: Workspace, spec: FinetuneSpec, steps: int, faults: Faults) -> int:
+    """The step at which it begins: 0, or that of the checkpoint to continue."""
+    if not spec.start_from:
+        return 0
+    folder = Path(spec.start_from).expanduser()
+    marker = files.read(folder / files.COMPLETE, Checkpoint)
+    if marker is None:
+        gone = not folder.is_dir()
+        message = (
+            _("The checkpoint {folder} is not there any more.")
+            if gone
+            else _("There is no whole checkpoint in {folder}.")
+        )
+        faults.add(
+            "finetune_start_gone",
+            "start_from",
+            message.format(folder=spec.start_from),
+            _("Choose another checkpoint, or begin from the base model."),
+            ways=(Way(_("Begin from the base model"), {"start_from": ""}),),
+        )
+        return 0
+    _check_like(workspace, spec, folder, faults)
+    if spec.start_mode == "branch":
+        return 0
+    if steps and marker.step >= steps:
+        more = {"epochs": round(spec.epochs * (marker.step / steps) * 1.5 + 0.5, 2), "max_steps": 0}
+        faults.add(
+            "finetune_start_done",
+            "epochs",
+            _("The checkpoint has done {done} steps, and this training would end after {steps}.").format(
+                done=f"{marker.step:,}", steps=f"{steps:,}"
+            ),
+            _("Ask for more epochs, or begin with its weights only."),
+            ways=(
+                Way(_("Epochs: {epochs}").format(epochs=f"{more['epochs']:g}"), more),
+                Way(_("Its weights only"), {"start_mode": "branch"}),
+            ),
+        )
+    return marker.step
+
+
+def _check_like(workspace: Workspace, spec: FinetuneSpec, folder: Path, faults: Faults) -> None:
+    """The run that made the checkpoint in ``folder`` trained the same numbers, and where it is continued, saw the same rows in
+    the same order."""
+    other = read_json(folder.parent.parent / SPEC)
+    if not isinstance(other, dict):
+        return
+    mine = spec.model_dump(mode="json")
+    whole = {spec.method, other.get("method")}
+    names: tuple[str, ...] = ("model", "engine")
+    if "full" not in whole:
+        names += ("lora_rank", "target_modules")  # the same add-on, whatever its base is held in
+    elif len(whole) > 1:
+        names += ("method",)
+    if spec.start_mode == "continue":
+        names += ORDER
+    fields = {name: other[name] for name in names if name in other and other[name] != mine[name]}
+    if not fields.get("version", "-"):
+        del fields["version"]  # its spec names none: its plan did
+    if mine["engine"] == "peft" and mine["batch_size"] * mine["accumulation"] == _effective(other):
+        # Smaller batches and more of them to a step: the same rows in the same order. That is what helps out of memory.
+        for name in ("batch_size", "accumulation"):
+            fields.pop(name, None)
+    if not fields:
+        return
+    titles = [_(FinetuneSpec.model_fields[name].title or name) for name in fields]
+    ways = [Way(_("Take the settings of that run"), fields)]
+    if spec.start_mode == "continue" and not fields.keys() - set(ORDER):
+        ways.append(Way(_("Its weights only"), {"start_mode": "branch"}))
+    faults.add(
+        "finetune_start_other",
+        "start_from",
+        _("The checkpoint to begin from was made with other settings: {names}.").format(names=", ".join(titles)),
+        _("Take those of its run, or begin from another checkpoint."),
+        ways=tuple(ways),
+    )
+
+
+def _effective(spec: dict[str, Any]) -> int:
+    """Rows of a step on one GPU."""
+    try:
+        return int(spec["batch_size"]) * int(spec["accumulation"])
+    except (KeyError, TypeError, ValueError):
+        return 0

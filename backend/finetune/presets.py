@@ -1,0 +1,205 @@
+"""What is to be learned and how long it may take -> all other settings, as they make sense on this machine.
+
+The recipes stand in recipes.py; on the CPU a small model learns by the one with which the model that ships with TuneDeck was shown
+to learn a name. What does not fit the machine is changed, not offered.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from backend.catalog.cards import ModelCard
+from backend.data.tokens.model import open_model
+from backend.data.versions import Version
+from backend.errors import PanelError
+from backend.finetune import counting, fitting, here, rows, times
+from backend.finetune.recipes import PRESETS, Preset
+from backend.memory import planned
+from backend.memory.budget import free_now
+from backend.memory.forecast import facts
+from backend.memory.machine import Machine
+from backend.memory.sample import HOST
+from backend.specs.finetune import Engine, FinetuneSpec, Purpose
+
+__all__ = ["PRESETS", "TIMES", "Preset", "purpose_of", "settings"]
+
+TIMES: dict[str, float | None] = {"minutes": 180.0, "hour": 3600.0, "night": 8 * 3600.0, "own": None}
+"""How long it may take, in seconds."""
+SMALL = 100_000_000
+"""A model of fewer numbers learns from a CPU in minutes, and with a higher learning rate."""
+QLORA_FROM = 3_000_000_000
+"""Below, the base in 16 bits is small beside everything else, and 4 bits only make it slower."""
+LEAST_STEPS, MOST_STEPS = 300, 400
+"""Of a small model that learns a name or a role: fewer, and it has not; more, and it knows the rows by heart."""
+SMALL_LENGTHS, STEP_TOKENS = (256, 512), 1024
+"""Of a small model on a CPU: tokens of a packed row, and of a step."""
+TAUGHT: tuple[Purpose, ...] = ("identity", "style")
+"""Few short rows, of which a small model has to see each several times."""
+LONG_ROW = 3000
+"""Characters of a row in a dataset that is taken for one of documents."""
+FEW = 20
+"""Steps below which a recipe for many rows is changed."""
+USE_OF_TIME = 0.85
+REPLAY = 0.5
+"""General rows for a small model, whatever its dataset brings along. Measured with the model that ships with TuneDeck: without any,
+92 steps cost 52 of 100 general answers; with half of the rows, 150 steps cost none."""
+
+
+def purpose_of(version: Version) -> Purpose:
+    """What rows like these are most likely for."""
+    looked = _looked(version)
+    if looked.replayed or any("identity" in str(step) for step in version.info.steps):
+        return "identity"
+    if any("persona" in str(step) for step in version.info.steps):
+        return "style"
+    if looked.with_tools:
+        return "tools"
+    return "documents" if looked.looked and looked.characters / looked.looked > LONG_ROW else "own"
+
+
+def settings(
+    purpose: Purpose,
+    card: ModelCard,
+    version: Version,
+    machine: Machine,
+    seconds: float | None,
+    engine: Engine = "peft",
+) -> dict[str, Any]:
+    """Fields of the spec for ``card`` and ``version`` here, within ``seconds`` (None: as long as it takes). Never raises for a
+    model or a version that cannot be used: :func:`backend.finetune.plan.plan` says what is wrong with it."""
+    found = here.look(machine, engine)
+    base = card.base or card
+    counts = _counts(base, version)
+    small = (base.parameters or 0) < SMALL
+    fields: dict[str, Any] = {**PRESETS[purpose].fields, "purpose": purpose, "engine": engine, "device": found.device}
+    if found.device == "cpu":
+        fields |= _on_cpu(purpose, small, engine, max(counts, default=0))
+    elif fields["method"] == "qlora" and (not found.bitsandbytes or (base.parameters or 0) < QLORA_FROM):
+        fields["method"] = "lora"
+    elif (base.parameters or 0) >= QLORA_FROM and found.bitsandbytes and _too_large(base, found):
+        fields["method"] = "qlora"
+    fields["max_length"] = _length(purpose, fields["max_length"], base, counts)
+    fields["dtype"] = found.dtype(found.device)
+    if small and purpose in TAUGHT:
+        fields["replay"] = REPLAY
+    spec = FinetuneSpec(model=card.name, dataset=version.dataset, **fields)
+    fields |= _fitting(spec, base, found)
+    spec = spec.model_copy(update=fields)
+    if small and found.device == "cpu" and purpose in TAUGHT:
+        fields |= _epochs(counting.count(spec, counts, *_rows_of(version), exact=False))
+    else:
+        fields |= _for_few(spec, counts, version)
+    spec = spec.model_copy(update=fields)
+    counted = counting.count(spec, counts, *_rows_of(version), exact=False)
+    return fields | _within(spec, counted, base, machine, seconds)
+
+
+def _on_cpu(purpose: Purpose, small: bool, engine: Engine, longest: int) -> dict[str, Any]:
+    """One process, 32 bits, no 4 bits."""
+    if not small:
+        return {"method": "lora", "batch_size": 1, "lora_rank": 8, "lora_alpha": 32, "gradient_checkpointing": True}
+    taught = purpose in TAUGHT
+    # XTuner lets packed rows see one another, and a name must not depend on what stood before.
+    apart = engine == "xtuner" and taught
+    # Attention of packed rows is computed for the whole width: the shorter, the less for nothing.
+    width = next((each for each in SMALL_LENGTHS if longest <= each), SMALL_LENGTHS[-1]) if taught else STEP_TOKENS
+    return {
+        "method": "lora",
+        "max_length": width,
+        "packing": not apart,
+        "batch_size": 8 if apart else STEP_TOKENS // width,
+        "accumulation": 2 if apart else 1,
+        "learning_rate": 4e-3 if taught else 1e-3,
+        "warmup_ratio": 0.05,
+        "scheduler": "linear",
+        "lora_rank": 32,
+        "lora_alpha": 64,
+        "lora_dropout": 0.0,
+        "gradient_checkpointing": False,
+    }
+
+
+def _too_large(base: ModelCard, found: here.Here) -> bool:
+    """Its weights in 16 bits would fill more than half of what is free on the roomiest GPU."""
+    free = found.gpus[0].free if found.gpus else None
+    return free is not None and 2 * (base.parameters or 0) > free // 2
+
+
+def _length(purpose: Purpose, wished: int, base: ModelCard, counts: Counter[int]) -> int:
+    """Tokens of a row: never more than the model reads; for documents as many as nearly all rows have."""
+    nearly_all = counting.long_enough(counts)
+    if nearly_all and purpose == "documents":
+        wished = nearly_all
+    elif nearly_all and purpose == "own":
+        wished = min(wished, max(SMALL_LENGTHS[-1], nearly_all))
+    return max(16, min(base.context_length or wished, max(wished, 128)))
+
+
+def _fitting(spec: FinetuneSpec, base: ModelCard, found: here.Here) -> dict[str, Any]:
+    """The smallest changes with which it fits into the memory that is free; none where nobody can tell, or nothing helps."""
+    room = free_now(found.machine, None, found.gpus[0].uuid if found.gpus else HOST)
+    try:
+        known = facts.from_card(base)
+        train = planned.train_plan(spec, room)
+        ways = fitting.helping(spec, known, train, room.free) if room.free is not None else ()
+    except PanelError:
+        return {}
+    return dict(ways[0].fields) if ways else {}
+
+
+def _epochs(counted: counting.Counted) -> dict[str, Any]:
+    """So many that a small model takes its steps: two at least."""
+    each = max(1, counted.steps_per_epoch)
+    steps = min(MOST_STEPS, max(LEAST_STEPS, 2 * each))
+    epochs = max(0.01, round(steps / each, 2))
+    return {"epochs": epochs, "max_steps": 0 if epochs >= 1 else steps}
+
+
+def _for_few(spec: FinetuneSpec, counts: Counter[int], version: Version) -> dict[str, Any]:
+    """A recipe for many rows, for as few as there are: smaller steps, packed rows no longer than they have to be, more epochs."""
+    fields: dict[str, Any] = {}
+    shortest = min(spec.max_length, max(SMALL_LENGTHS[-1], counting.long_enough(counts)))
+    for change in (
+        {"accumulation": 4},
+        {"max_length": shortest},
+        {"accumulation": 1},
+        {"epochs": 3.0},
+        {"epochs": 10.0},
+    ):
+        one = spec.model_copy(update=fields)
+        steps = counting.count(one, counts, *_rows_of(version), exact=False).steps
+        if not 0 < steps < FEW:
+            break
+        fields |= {name: value for name, value in change.items() if name == "epochs" or value < getattr(one, name)}
+    return fields
+
+
+def _within(
+    spec: FinetuneSpec, counted: counting.Counted, base: ModelCard, machine: Machine, seconds: float | None
+) -> dict[str, Any]:
+    """Fewer steps where it would take longer than ``seconds``."""
+    known = times.assumed(spec, base, counted, machine) if seconds is not None else None
+    if known is None or seconds is None or known.span(counted.steps).likely <= seconds:
+        return {}
+    steps = max(1, int((USE_OF_TIME * seconds - known.around_s) / max(1e-6, known.per_step_s)))
+    return {"max_steps": steps} if steps < counted.steps else {}
+
+
+def _rows_of(version: Version) -> tuple[int, int]:
+    split = version.info.counts or {"train": len(version)}
+    return split.get("train", 0), split.get("validation", 0)
+
+
+def _counts(base: ModelCard, version: Version) -> Counter[int]:
+    try:
+        return rows.lengths(open_model(base.path), version).of("train") or rows.guessed(version)
+    except (PanelError, OSError):
+        return rows.guessed(version)  # what is wrong with it is said by the plan
+
+
+def _looked(version: Version) -> rows.Looked:
+    try:
+        return rows.look(version)
+    except PanelError:
+        return rows.Looked()
