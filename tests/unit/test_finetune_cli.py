@@ -1,4 +1,4 @@
-"""``python -m backend finetune`` as a script and as a person see it: the page's plan, every fault at once, 2 where it is refused."""
+"""As a script and as a person see it: ``python -m backend finetune``: the page's plan, every fault at once, 2 where it is refused."""
 
 from __future__ import annotations
 
