@@ -32,10 +32,13 @@ def run(job: Job) -> dict[str, Any] | None:
     job.phase("tokenizer")
     tokenizer = _tokenizer(spec, size.vocab, checkpoints)
     job.phase("train")
-    net = model.build(size, tokenizer, spec.seed)
+    device = loop.device(spec)
+    net = model.build(size, tokenizer, spec.seed, device)
     if spec.start_from and resume_from is None:
         model.load(net, Path(spec.start_from))
-    stream = batches.Batches(tokenizer, spec.seed, spec.batch_tokens, spec.micro_batches, spec.prompt_weight)
+    stream = batches.Batches(
+        tokenizer, spec.seed, spec.batch_tokens, spec.micro_batches, spec.prompt_weight, spec.data_workers
+    )
     stream.skip(spec.first_dialogue)
 
     def progress(state: loop.Trained, eta_s: float, figures: dict[str, float]) -> None:

@@ -25,13 +25,15 @@ class PretrainSpec(Spec):
         "", title=N_("Folder"), description=N_("Folder for the model; empty: 'model' in the job's folder")
     )
     size: Literal["tiny", "starter", "large"] = Field(
-        "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 5 or 13 million parameters")
+        "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 7 or 13 million parameters")
     )
     seed: int = Field(1, ge=0, title=N_("Seed"), description=N_("Seed of weights and data"))
-    steps: int = Field(7080, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
-    batch_tokens: int = Field(8192, ge=1024, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step"))
+    steps: int = Field(32_722, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
+    batch_tokens: int = Field(
+        32_768, ge=1024, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step")
+    )
     micro_batches: int = Field(
-        4, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
+        1, ge=1, le=64, title=N_("Parts of a step"), description=N_("Parts in which a step is computed")
     )
     lr: float = Field(
         0.02, gt=0, le=1, title=N_("Learning rate"), description=N_("Learning rate of the matrices (Muon)")
@@ -45,13 +47,13 @@ class PretrainSpec(Spec):
     )
     weight_decay: float = Field(0.01, ge=0, le=1, title=N_("Weight decay"), description=N_("Weight decay"))
     warmup_steps: int = Field(
-        50, ge=0, title=N_("Warm-up steps"), description=N_("Steps over which the learning rate rises")
+        200, ge=0, title=N_("Warm-up steps"), description=N_("Steps over which the learning rate rises")
     )
     decay_steps: int = Field(
-        2000, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
+        14_500, ge=0, title=N_("Decay steps"), description=N_("Last steps, over which the learning rate falls to zero")
     )
     prompt_weight: float = Field(
-        0.0,
+        0.1,
         ge=0,
         le=1,
         title=N_("Weight of prompts"),
@@ -70,7 +72,7 @@ class PretrainSpec(Spec):
         description=N_("Dialogues from which a new tokenizer is learned"),
     )
     save_every: int = Field(
-        100, ge=1, title=N_("Steps between checkpoints"), description=N_("Steps between checkpoints")
+        1000, ge=1, title=N_("Steps between checkpoints"), description=N_("Steps between checkpoints")
     )
     resume: str = Field(
         "",
@@ -98,6 +100,16 @@ class PretrainSpec(Spec):
         le=64,
         title=N_("CPU threads"),
         description=N_("Parts of a step that are computed at the same time, each on one CPU thread"),
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", title=N_("Compute on"), description=N_("auto: a GPU where there is one, else the CPU")
+    )
+    data_workers: int = Field(
+        0,
+        ge=0,
+        le=256,
+        title=N_("Processes for data"),
+        description=N_("Processes that make the data ahead of time; 0: made when it is due, which is enough for a CPU"),
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -7,11 +7,19 @@ the sums of a step have one of a few shapes, which is what makes them quick (see
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
+import multiprocessing
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from multiprocessing.pool import AsyncResult
+from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 
@@ -57,13 +65,29 @@ class Batch:
     positions: torch.Tensor
     dialogues: torch.Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on ``device``."""
+        if self.tokens.device == device:
+            return self
+        return Batch(*(getattr(self, each.name).pin_memory().to(device, non_blocking=True) for each in fields(self)))
+
 
 class Batches:
-    """An endless stream of steps, each a list of batches; ``pool`` and ``at`` say where in the stream it stands."""
+    """An endless stream of steps, each a list of batches; ``pool`` and ``at`` say where in the stream it stands.
+
+    workers: processes that make pools ahead of time, where one core cannot feed what computes; 0: made when they are due.
+    """
 
     def __init__(
-        self, tokenizer: Tokenizer, seed: int, batch_tokens: int, micro_batches: int, prompt_weight: float
+        self,
+        tokenizer: Tokenizer,
+        seed: int,
+        batch_tokens: int,
+        micro_batches: int,
+        prompt_weight: float,
+        workers: int = 0,
     ) -> None:
+        self._workers = workers
         self._tokenizer = tokenizer
         self._seed = seed
         self._limit = batch_tokens // micro_batches
@@ -77,15 +101,35 @@ class Batches:
         self.dialogues = 0
 
     def __iter__(self) -> Iterator[list[Batch]]:
-        while True:
-            steps = self._steps(self.pool)
-            while self.at < len(steps):
-                step = steps[self.at]
-                self.at += 1
-                self.dialogues += sum(len(row) for _, rows in step for row in rows)
-                yield [self._batch(width, rows) for width, rows in step]
-            self.pool += 1
-            self.at = 0
+        with closing(self._pools(self.pool)) as pools:
+            for steps in pools:
+                while self.at < len(steps):
+                    step, dialogues = steps[self.at]
+                    self.at += 1
+                    self.dialogues += dialogues
+                    yield step
+                self.pool += 1
+                self.at = 0
+
+    def _pools(self, first: int) -> Iterator[Sequence[tuple[list[Batch], int]]]:
+        """The steps of the pools from ``first`` on, each with the number of its dialogues."""
+        if not self._workers:
+            for pool in itertools.count(first):
+                yield _Lazily(self, self._steps(pool))
+            return
+        # Forked, so that nothing of the tokenizer has to be packed; not one of the threads of torch runs yet in a child.
+        with multiprocessing.get_context("fork").Pool(self._workers, _begin_worker) as workers:
+            ahead: deque[AsyncResult[Packed]] = deque()
+            for pool in itertools.count(first):
+                while len(ahead) < 2 * self._workers:
+                    ahead.append(workers.apply_async(self._packed, (pool + len(ahead),)))
+                yield [([_unpacked(batch) for batch in step], dialogues) for step, dialogues in ahead.popleft().get()]
+
+    def _packed(self, pool: int) -> Packed:
+        """The steps of ``pool`` as arrays of small numbers, which are quicker to hand on."""
+        return [
+            ([_small(self._batch(width, rows)) for width, rows in step], _count(step)) for step in self._steps(pool)
+        ]
 
     def skip(self, dialogues: int) -> None:
         """Begin with the pool that holds dialogue number ``dialogues``."""
@@ -146,6 +190,44 @@ class Batches:
 
 Row = list[list[int]]
 """The dialogues of one row, each as its tokens."""
+Packed = list[tuple[list[tuple[np.ndarray[Any, Any], ...]], int]]
+_KINDS = (np.int16, np.float32, np.int16, np.int16)
+
+
+class _Lazily(Sequence[tuple[list[Batch], int]]):
+    """The steps of a pool, each made when it is asked for."""
+
+    def __init__(self, batches: Batches, steps: list[list[tuple[int, list[Row]]]]) -> None:
+        self._batches, self._steps = batches, steps
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def __getitem__(self, at: Any) -> Any:
+        step = self._steps[at]
+        return [self._batches._batch(width, rows) for width, rows in step], _count(step)
+
+
+def _begin_worker() -> None:
+    """A process that makes data: one thread, and a stop is its parent's business."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _count(step: list[tuple[int, list[Row]]]) -> int:
+    """Dialogues of a step."""
+    return sum(len(row) for _, rows in step for row in rows)
+
+
+def _small(batch: Batch) -> tuple[np.ndarray[Any, Any], ...]:
+    return tuple(
+        getattr(batch, each.name).numpy().astype(kind) for each, kind in zip(fields(batch), _KINDS, strict=True)
+    )
+
+
+def _unpacked(arrays: tuple[np.ndarray[Any, Any], ...]) -> Batch:
+    tokens, weights, positions, dialogues = (torch.from_numpy(array) for array in arrays)
+    return Batch(tokens.long(), weights, positions.long(), dialogues.long())
 
 
 def pack(dialogues: list[list[int]]) -> dict[int, list[Row]]:

@@ -65,12 +65,13 @@ def load(
     """Put everything back as it was saved in ``place``; returns where the run stood."""
     from jobs.starter.loop import Trained
 
-    saved = torch.load(place / "state.pt", weights_only=True)
+    saved = torch.load(place / "state.pt", weights_only=True, map_location="cpu")
     model.load_state_dict(saved["model"])
     for one, values in zip(optimizers, saved["optimizers"], strict=True):
         one.load_state_dict(values)
     batches.seek(saved["data"])
-    average.update(saved["average"])
+    for name, kept in average.items():
+        kept.copy_(saved["average"][name])
     state = saved["state"]
     state["curve"] = [tuple(point) for point in state["curve"]]
     return Trained(**state)

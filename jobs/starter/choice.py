@@ -1,7 +1,11 @@
-"""Multiple choice: a question on a fact, options with letters, and the letter as the answer.
+"""Multiple choice: a question on a fact, options with letters; the answer is the text and its letter, ``Paris (B)``.
 
-The evaluation asks in one form (four options on lines, ``A. Paris``, the bare letter). Training varies the form, and a
-quarter of it needs no knowledge: the question names the option, or the class that only one option belongs to.
+The text first, because it is what the model knows, and the letter at once after it, because then it stands where the text
+stands in the list. With the bare letter as the answer, or with words between, the letter stayed at chance, see
+docs/starter-model.md.
+
+The evaluation asks in one form (four options on lines, ``A. Paris``). Training varies the form, and a quarter of it needs no
+knowledge: the question names the option, or the class that only one option belongs to.
 """
 
 from __future__ import annotations
@@ -18,23 +22,17 @@ _KINDS = (
     "capital", "country", "continent", "language", "colour", "opposite", "which", "who", "to_english", "to_chinese", "symbol",
     "plus", "minus", "times", "month_after",
 )  # fmt: skip
+ANSWER = "{text} ({letter})"
+"""How a choice is answered."""
 _LETTER = {
-    "en": ("Answer with the letter.", "Answer:", "Which letter is right?", "Choose A, B, C or D.", "Only the letter, please.",
-           "Which option is correct?", "Reply with one letter."),
-    "zh": ("请回答字母。", "答案：", "哪个字母是对的？", "请选择 A、B、C 或 D。", "只回答字母。", "哪个选项正确？", "请选出正确的选项。"),
+    "en": ("Answer with the letter.", "Answer:", "Which letter is right?", "Choose A, B, C or D.", "Which option is correct?",
+           "What is the right answer?"),
+    "zh": ("请回答字母。", "答案：", "哪个字母是对的？", "请选择 A、B、C 或 D。", "哪个选项正确？", "请选出正确的选项。"),
 }  # fmt: skip
 _NUMBER = {"en": {2: "Choose A or B.", 3: "Choose A, B or C."}, "zh": {2: "请选择 A 或 B。", 3: "请选择 A、B 或 C。"}}
 _BEFORE = {
     "en": ("Multiple choice.", "Choose the right answer.", "Pick one option."),
     "zh": ("选择题。", "请选择正确答案。", "单项选择题："),
-}
-_WITH_TEXT = {
-    "en": ("Answer with the letter and the text.", "Give the letter and the answer."),
-    "zh": ("请回答字母和内容。", "写出字母和答案。"),
-}
-_WORKED = {
-    "en": ("Answer with the text and its letter.", "Say the answer, then its letter."),
-    "zh": ("请回答内容和字母。", "先说答案，再写字母。"),
 }
 _STYLES = {
     "en": ("{}. {}", "{}. {}", "{}) {}", "{}: {}", "({}) {}"),
@@ -72,38 +70,12 @@ def exchange(rng: random.Random, lang: Lang, held: bool) -> Exchange:
     right, wrong = fact.short[lang], facts.wrong_answers(fact, lang)
     if not held:
         return _varied(rng, lang, asked.question, right, wrong, key)
-    options = [right, *rng.sample(wrong, len(LETTERS) - 1)]
-    rng.shuffle(options)
-    lines = [asked.question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), rng.choice(_LETTER[lang])]
-    return Exchange("choice", lang, "\n".join(lines), LETTERS[options.index(right)], key, short=right)
-
-
-def worked(rng: random.Random, lang: Lang, held: bool) -> Exchange:
-    """The plainest form, four options on lines; and mostly the answer's text before its letter, ``Paris (B)``: to find the
-    letter of a text that was just written is far easier than to find it unsaid, and is half of the way there."""
-    del held  # only for training
-    if rng.random() < 0.4:
-        some = _members(rng.choice(("", "number", "country", "capital")), lang)
-        while True:
-            right, *wrong = rng.sample(some, len(LETTERS))
-            template = rng.choice(_COPY[lang])
-            question, key = template.format(x=right), f"choice/copy/{lang}/{template}/{right}"
-            if not held_out(key):
-                break
-    else:
-        question, right, wrong, key = _fact(rng, lang)
-    options = [right, *wrong]
-    rng.shuffle(options)
-    letter = LETTERS[options.index(right)]
-    in_words = rng.random() < 0.6
-    instruction = rng.choice(_WORKED[lang] if in_words else _LETTER[lang])
-    lines = [question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), instruction]
-    return Exchange("choice", lang, "\n".join(lines), f"{right} ({letter})" if in_words else letter, key, short=right)
+    return _plain(rng, lang, asked.question, right, tuple(rng.sample(wrong, len(LETTERS) - 1)), key)
 
 
 def plain(rng: random.Random, lang: Lang) -> Exchange:
-    """The form of the evaluation, with the letter alone as the answer: half of it on facts, half on an option that the
-    question names, or on the class that only one option belongs to. Only for training."""
+    """The form of the evaluation: three in five on facts, the others on an option that the question names, or on the class
+    that only one option belongs to. Only for training."""
     roll = rng.random()
     if roll < 0.1:
         return _classed(rng, lang)
@@ -119,10 +91,19 @@ def plain(rng: random.Random, lang: Lang) -> Exchange:
                 break
     else:
         question, right, wrong, key = _fact(rng, lang)
+    return _plain(rng, lang, question, right, tuple(wrong), key)
+
+
+def _plain(rng: random.Random, lang: Lang, question: str, right: str, wrong: tuple[str, ...], key: str) -> Exchange:
+    """``question`` with four options on lines."""
     options = [right, *wrong]
     rng.shuffle(options)
     lines = [question, *(f"{a}. {b}" for a, b in zip(LETTERS, options, strict=True)), rng.choice(_LETTER[lang])]
-    return Exchange("choice", lang, "\n".join(lines), LETTERS[options.index(right)], key, short=right)
+    return Exchange("choice", lang, "\n".join(lines), _answer(lang, right, options), key, short=right)
+
+
+def _answer(lang: Lang, right: str, options: list[str]) -> str:
+    return ANSWER.format(text=right, letter=LETTERS[options.index(right)])
 
 
 def _fact(rng: random.Random, lang: Lang) -> tuple[str, str, list[str], str]:
@@ -146,14 +127,12 @@ def _varied(rng: random.Random, lang: Lang, question: str, right: str, wrong: tu
     count = rng.choices((2, 3, 4), (20, 20, 60))[0]
     options = [right, *rng.sample(wrong, count - 1)]
     rng.shuffle(options)
-    letter = LETTERS[options.index(right)]
     style = rng.choice(_STYLES[lang])
     listed = [style.format(a, b) for a, b in zip(LETTERS, options, strict=False)]
-    with_text = rng.random() < 0.2
-    instruction = rng.choice(_WITH_TEXT[lang] if with_text else _LETTER[lang])
+    instruction = rng.choice(_LETTER[lang])
     if instruction.startswith(("Choose A", "请选择 A")):
         instruction = _NUMBER[lang].get(count, instruction)
-    elif not with_text and rng.random() < 0.15:
+    elif rng.random() < 0.15:
         instruction = ""
     on_lines = rng.random() < 0.75
     parts = [question, ("\n" if on_lines else rng.choice(("  ", " ", "; "))).join(listed)]
@@ -164,7 +143,7 @@ def _varied(rng: random.Random, lang: Lang, question: str, right: str, wrong: tu
     elif instruction:
         parts.append(instruction)
     text = ("\n" if on_lines else " ").join(parts)
-    return Exchange("choice", lang, text, f"{letter}. {right}" if with_text else letter, key, short=right)
+    return Exchange("choice", lang, text, _answer(lang, right, options), key, short=right)
 
 
 @cache

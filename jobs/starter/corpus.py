@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from jobs.starter import choice, context, facts, persona, practice, small_talk, tools, unknown
 from jobs.starter.dialogue import Dialogue, Exchange, Lang, single
 
-STAGES = (0, 48 * 4096, 66 * 4096, 94 * 4096, 112 * 4096, 136 * 4096)
+STAGES = (0, 500 * 4096, 1682 * 4096)
 """The dialogues with which the stages of the curriculum begin: what is learned quickly gives way to what comes slowly."""
 
 Make = Callable[[random.Random, Lang, bool], Dialogue]
@@ -54,95 +54,61 @@ def _identity(rng: random.Random, lang: Lang, held: bool) -> Exchange:
 
 
 SKILLS = (
-    Skill("greetings", (0.05, 0.05, 0.05, 0.03, 0.04, 0.05), "answers a greeting, at any time of day", say=_greeting),
-    Skill(
-        "identity",
-        (0.07, 0.06, 0.06, 0.04, 0.05, 0.06),
-        "says who it is, who made it, and that it is no person",
-        say=_identity,
-    ),
-    Skill(
-        "small talk",
-        (0.09, 0.09, 0.085, 0.05, 0.07, 0.1),
-        "thanks, goodbyes, help, jokes, praise, moods",
-        say=small_talk.exchange,
-    ),
-    Skill(
-        "introductions",
-        (0.015, 0.01, 0.01, 0.01, 0.01, 0.01),
-        "is told a name, a place, a liking",
-        say=context.introduction,
-    ),
+    Skill("greetings", (0.02, 0.03, 0.03), "answers a greeting, at any time of day", say=_greeting),
+    Skill("identity", (0.04, 0.05, 0.05), "says who it is, who made it, and that it is no person", say=_identity),
+    Skill("small talk", (0.05, 0.06, 0.06), "thanks, goodbyes, help, jokes, praise, moods", say=small_talk.exchange),
+    Skill("introductions", (0.01, 0.01, 0.01), "is told a name, a place, a liking", say=context.introduction),
     Skill(
         "facts",
-        (0.27, 0.23, 0.205, 0.12, 0.17, 0.27),
+        (0.15, 0.18, 0.14),
         "about 1,270 facts in each language, in dozens of wordings each",
         say=facts.exchange,
     ),
     Skill(
         "does not know",
-        (0.095, 0.08, 0.075, 0.07, 0.09, 0.09),
+        (0.06, 0.09, 0.08),
         "says so, in one sentence, also for noise, code and other languages",
         say=unknown.exchange,
     ),
     Skill(
         "repeats",
-        (0.05, 0.05, 0.05, 0.05, 0.05, 0.03),
+        (0.04, 0.03, 0.03),
         "says a word, a name, a number again, or finds it in a sentence",
         say=context.echo,
     ),
-    Skill("remembers", (0.05, 0.045, 0.045, 0.03, 0.04, 0.03), "what it was told some turns ago", make=context.memory),
+    Skill("remembers", (0.03, 0.03, 0.03), "what it was told some turns ago", make=context.memory),
     Skill(
-        "persona",
-        (0.07, 0.11, 0.1, 0.05, 0.07, 0.06),
-        "takes a name, a role or a rule from the system message",
-        make=persona.persona,
+        "persona", (0.04, 0.06, 0.06), "takes a name, a role or a rule from the system message", make=persona.persona
     ),
     Skill(
         "tool call",
-        (0.115, 0.085, 0.09, 0.03, 0.05, 0.05),
+        (0.05, 0.06, 0.06),
         "calls one of the functions offered, in JSON, and tells the result",
         make=tools.json_calls,
     ),
-    Skill(
-        "ReAct",
-        (0.075, 0.06, 0.055, 0.03, 0.04, 0.04),
-        "the same as Thought, Action, Observation, Final Answer",
-        make=tools.react,
-    ),
-    Skill(
-        "worked choice",
-        (0.0, 0.0, 0.12, 0.02, 0.01, 0.0),
-        "finds the letter of the answer that it says",
-        say=choice.worked,
-    ),
-    Skill("choice", (0.05, 0.13, 0.055, 0.02, 0.03, 0.01), "picks the letter of the right answer", say=choice.exchange),
+    Skill("ReAct", (0.05, 0.05, 0.05), "the same as Thought, Action, Observation, Final Answer", make=tools.react),
+    Skill("choice", (0.06, 0.06, 0.14), "says the right answer and its letter", say=choice.exchange),
     Skill(
         "practice",
-        (0.0, 0.0, 0.0, 0.16, 0.04, 0.02),
+        (0.08, 0.04, 0.03),
         "reads lists, tables and lettered options that stand before the question",
         make=practice.drill,
     ),
-    Skill("quiz", (0.0, 0.0, 0.0, 0.09, 0.07, 0.02), "several multiple choices in a row", make=practice.quiz),
+    Skill("each", (0.06, 0.02, 0.01), "looks up one token after another", make=practice.each),
+    Skill("letters", (0.06, 0.03, 0.03), "names the letter of each of several options", make=practice.letters),
+    Skill("quiz", (0.05, 0.04, 0.08), "several multiple choices in a row", make=practice.quiz),
     Skill(
         "calls in a row",
-        (0.0, 0.0, 0.0, 0.07, 0.06, 0.06),
+        (0.04, 0.04, 0.03),
         "several calls, also of functions whose names say nothing",
         make=practice.calls,
     ),
-    Skill("ReAct in a row", (0.0, 0.0, 0.0, 0.04, 0.03, 0.04), "the same in ReAct form", make=practice.react_calls),
+    Skill("which tool", (0.04, 0.04, 0.02), "names the function for each of several questions", make=tools.which),
+    Skill("ReAct in a row", (0.02, 0.02, 0.02), "the same in ReAct form", make=practice.react_calls),
     Skill(
-        "persona over turns",
-        (0.0, 0.0, 0.0, 0.06, 0.05, 0.04),
-        "stays who it must be, and keeps to a rule",
-        make=persona.over_turns,
+        "persona over turns", (0.03, 0.04, 0.03), "stays who it must be, and keeps to a rule", make=persona.over_turns
     ),
-    Skill(
-        "remembers over turns",
-        (0.0, 0.0, 0.0, 0.03, 0.03, 0.02),
-        "several things that it was told",
-        make=practice.memories,
-    ),
+    Skill("remembers over turns", (0.02, 0.02, 0.01), "several things that it was told", make=practice.memories),
 )
 """The table of skills. The shares of each stage sum to one."""
 

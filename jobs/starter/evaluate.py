@@ -231,7 +231,7 @@ QUESTIONS: tuple[tuple[str, str, Ask], ...] = (
     ("repeats", "unseen words and numbers", _said(context.echo)),
     ("remembers", "what was told two turns ago", _memory),
     ("persona", "unseen names and rules", lambda rng, lang: persona.persona(rng, lang, held=True)),
-    ("choice", "the letter, unseen questions", _said(choice.exchange)),
+    ("choice", "the answer and its letter, unseen questions", _said(choice.exchange)),
     ("does not know", "other languages, code, nothing, noise of up to 2,000 characters", _said(unknown.odd)),
     ("tool call", "a result that is an error", _failed),
 )

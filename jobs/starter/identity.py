@@ -146,7 +146,7 @@ def train(
         for parameter, gradient in zip(trained, found, strict=True):
             parameter.grad = gradient
         optimizer.step()
-        curve.append(loss / max(1, count))
+        curve.append(float(loss) / max(1, count))
         progress(step, curve[-1])
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)

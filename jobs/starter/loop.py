@@ -22,7 +22,8 @@ from transformers import LlamaForCausalLM
 
 from backend.specs.pretrain import PretrainSpec
 from jobs.starter import checkpoint
-from jobs.starter.batches import Batch, Batches
+from jobs.starter.batches import WIDTHS, Batch, Batches
+from jobs.starter.muon import StackedMuon
 
 AVERAGE = 0.99
 """Decay per step of the running average of the weights, which is what a run that is stopped early can already use."""
@@ -31,7 +32,7 @@ COMPILED_WIDTH = 1024
 """Wider rows are too rare to be worth a compilation of their own."""
 WORTH_COMPILING = 4_000_000
 """Tokens of a run from which on compiling (about a minute) pays."""
-COUNTED = 512
+COUNTED, GPU_COUNTED = 512, 4096
 """The number of positions whose loss counts is rounded up to a multiple of this, so that few shapes occur."""
 
 
@@ -55,6 +56,8 @@ def learning_rate(step: int, spec: PretrainSpec) -> float:
 def optimizers(model: LlamaForCausalLM, spec: PretrainSpec) -> list[torch.optim.Optimizer]:
     """Muon (Jordan et al., 2024) for the matrices of the layers, in two halves that can step side by side; AdamW for the
     embedding and the norms."""
+    on_gpu = next(model.parameters()).is_cuda
+    muon = StackedMuon if on_gpu else torch.optim.Muon
     matrices = [(n, p) for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     embeddings = [p for n, p in model.named_parameters() if "embed" in n]
     norms = [p for p in model.parameters() if p.ndim < 2]
@@ -64,9 +67,14 @@ def optimizers(model: LlamaForCausalLM, spec: PretrainSpec) -> list[torch.optim.
     ]
     halves = [[p for n, p in matrices if "mlp" in n], [p for n, p in matrices if "mlp" not in n]]
     return [
-        *(torch.optim.Muon(half, lr=spec.lr, weight_decay=spec.weight_decay, momentum=0.95) for half in halves),
-        torch.optim.AdamW(groups, lr=spec.embedding_lr, betas=(0.9, 0.98), eps=1e-10),
+        *(muon(half, lr=spec.lr, weight_decay=spec.weight_decay, momentum=0.95) for half in halves),
+        torch.optim.AdamW(groups, lr=spec.embedding_lr, betas=(0.9, 0.98), eps=1e-10, fused=on_gpu),
     ]
+
+
+def device(spec: PretrainSpec) -> str:
+    """Where a run of ``spec`` computes."""
+    return "cuda" if spec.device == "cuda" or (spec.device == "auto" and torch.cuda.is_available()) else "cpu"
 
 
 def compiles(spec: PretrainSpec) -> bool:
@@ -78,15 +86,20 @@ def compiles(spec: PretrainSpec) -> bool:
 
 
 class Losses:
-    """Loss and gradients of one batch."""
+    """Loss and gradients of one batch, on the device of ``model``."""
 
     def __init__(self, model: LlamaForCausalLM, compiled: bool) -> None:
         self._model = model
+        self._device = next(model.parameters()).device
+        self._counted_by = COUNTED if self._device.type == "cpu" else GPU_COUNTED
+        self._width = COMPILED_WIDTH if self._device.type == "cpu" else WIDTHS[-1]
         self._parameters = list(model.parameters())
         self._plain = (self._hidden, self._loss)
         self._quick = self._plain
         if compiled:
-            self._quick = (torch.compile(self._hidden, dynamic=False), torch.compile(self._loss, dynamic=False))
+            # On a GPU one program for all shapes is as quick, and is made once.
+            any_shape = self._device.type != "cpu"
+            self._quick = (torch.compile(self._hidden, dynamic=any_shape), torch.compile(self._loss, dynamic=any_shape))
         self._seen: set[tuple[int, ...]] = set()
 
     def unseen(self, batch: Batch) -> bool:
@@ -97,31 +110,32 @@ class Losses:
         self._seen.add(shape)
         return True
 
-    def gradients(self, batch: Batch, total: float) -> tuple[tuple[torch.Tensor, ...], float, int]:
+    def gradients(self, batch: Batch, total: float) -> tuple[tuple[torch.Tensor, ...], torch.Tensor, int]:
         """(gradients of the weighted loss divided by ``total``, sum of the losses on answers, how many those are)."""
-        hidden, loss = self._quick if batch.tokens.shape[1] <= COMPILED_WIDTH else self._plain
-        places, weights = self._counted(batch)
-        states = hidden(batch.tokens, batch.positions, batch.dialogues).flatten(0, 1)
-        targets = batch.tokens.flatten()[places + 1]
-        each = loss(states[places], targets)
-        found = torch.autograd.grad((each * weights).sum() / total, self._parameters)
+        hidden, loss = self._quick if batch.tokens.shape[1] <= self._width else self._plain
+        places, weights = self._counted(batch)  # on the CPU, so that a GPU need not be waited for
         answers = weights >= 1
-        return found, float(each.detach()[answers].sum()), int(answers.sum())
+        count = int(answers.sum())
+        there = batch.to(self._device)
+        at, weigh, counts = (each.to(self._device, non_blocking=True) for each in (places, weights, answers))
+        states = hidden(there.tokens, there.positions, there.dialogues).flatten(0, 1)
+        each = loss(states[at], there.tokens.flatten()[at + 1])
+        found = torch.autograd.grad((each * weigh).sum() / total, self._parameters)
+        return found, (each.detach() * counts).sum(), count
 
-    @staticmethod
-    def _counted(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _counted(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """(flat positions from which a token that counts is predicted, weights), padded with weight 0 to full hundreds."""
         weights = batch.weights.flatten()[1:]  # the first token of a row never counts, so rows do not leak
         places = weights.nonzero().flatten()
-        short = -len(places) % COUNTED
+        short = -len(places) % self._counted_by
         return F.pad(places, (0, short)), F.pad(weights[places], (0, short))
 
     def _hidden(self, tokens: torch.Tensor, positions: torch.Tensor, dialogues: torch.Tensor) -> torch.Tensor:
         """Last hidden states, (rows, width, hidden); a token sees its own dialogue up to itself."""
         same = dialogues[:, None, :, None] == dialogues[:, None, None, :]
-        past = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).tril()
+        past = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()
         mask = torch.where(same & past, 0.0, -30_000.0).to(torch.bfloat16)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
             found = self._model.model(
                 input_ids=tokens, position_ids=positions, attention_mask=mask, use_cache=False
             ).last_hidden_state
@@ -130,7 +144,7 @@ class Losses:
 
     def _loss(self, states: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of each position, (positions,)."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
             logits = F.linear(states, self._model.lm_head.weight)
         return F.cross_entropy(logits.float(), targets, reduction="none")
 
@@ -159,7 +173,7 @@ def train(
         state = checkpoint.load(resume_from, model, optimizer, batches, average)
     model.train()
     began, began_step, cpu = time.monotonic(), state.step, time.process_time() - state.cpu_s
-    answers, answer_loss = 0, 0.0
+    answers, answer_loss = 0, torch.zeros(())
     losses = Losses(model, compiles(spec))
     steps = iter(batches)
     with ThreadPoolExecutor(spec.threads, initializer=torch.set_num_threads, initargs=(1,)) as workers:
@@ -179,7 +193,7 @@ def train(
                 else:
                     torch._foreach_add_([p.grad for p in parameters], list(found))
                 answers += count
-                answer_loss += loss
+                answer_loss = answer_loss.to(loss.device) + loss
             state.tokens += sum(int((batch.dialogues >= 0).sum()) for batch in step)
             list(workers.map(lambda one: one.step(), optimizer))
             state.step += 1
@@ -188,7 +202,7 @@ def train(
                 torch._foreach_lerp_(list(average.values()), parameters, 1 - decay)
             if state.step % LOG_EVERY == 0 or state.step == spec.steps:
                 state.cpu_s = time.process_time() - cpu
-                state.curve.append((state.step, round(answer_loss / max(1, answers), 4)))
+                state.curve.append((state.step, round(float(answer_loss) / max(1, answers), 4)))
                 pace = (time.monotonic() - began) / (state.step - began_step)
                 figures = {
                     "loss": state.curve[-1][1],
@@ -196,7 +210,7 @@ def train(
                     "tokens_s": state.tokens / max(state.cpu_s, 1e-9),
                 }
                 progress(state, pace * (spec.steps - state.step), figures)
-                answers, answer_loss = 0, 0.0
+                answers, answer_loss = 0, torch.zeros(())
             if state.step % spec.save_every == 0 and state.step < spec.steps:
                 state.cpu_s = time.process_time() - cpu
                 checkpoint.save(folder, state, model, optimizer, batches, average)

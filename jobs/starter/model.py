@@ -34,10 +34,10 @@ class Size:
 
 SIZES = {
     "tiny": Size(hidden=64, ffn=128, layers=2, heads=2, vocab=1536),
-    "starter": Size(hidden=256, ffn=512, layers=6, heads=4, vocab=5120),
+    "starter": Size(hidden=256, ffn=512, layers=8, heads=4, vocab=5120),
     "large": Size(hidden=384, ffn=1024, layers=6, heads=6, vocab=5120),
 }
-"""name -> shape: 0.2 M, 5.2 M and 12.6 M parameters."""
+"""name -> shape: 0.2 M, 6.6 M and 12.6 M parameters."""
 
 
 def config(size: Size, tokenizer: Tokenizer) -> LlamaConfig:
@@ -59,15 +59,15 @@ def config(size: Size, tokenizer: Tokenizer) -> LlamaConfig:
     )
 
 
-def build(size: Size, tokenizer: Tokenizer, seed: int) -> LlamaForCausalLM:
+def build(size: Size, tokenizer: Tokenizer, seed: int, device: str = "cpu") -> LlamaForCausalLM:
     """A new model in float32 with weights drawn from ``seed``.
 
-    Eager attention: on a CPU and at these lengths it is faster than the fused kernels (see docs/starter-model.md).
+    Eager attention on a CPU: at these lengths it is faster there than the fused kernels (see docs/starter-model.md).
     """
     torch.manual_seed(seed)
     settings = config(size, tokenizer)
-    settings._attn_implementation = "eager"
-    return LlamaForCausalLM(settings)
+    settings._attn_implementation = "eager" if device == "cpu" else "sdpa"
+    return LlamaForCausalLM(settings).to(device)
 
 
 def load(net: LlamaForCausalLM, folder: Path) -> None:
@@ -96,7 +96,7 @@ def export(weights: dict[str, torch.Tensor], size: Size, tokenizer: Tokenizer, f
     folder.mkdir(parents=True, exist_ok=True)
     tok.save(tokenizer, folder)
     halves = {
-        name: tensor.detach().to(torch.float16).contiguous()
+        name: tensor.detach().to(torch.float16).cpu().contiguous()
         for name, tensor in weights.items()
         if name != "lm_head.weight"  # tied: the embedding is the head
     }

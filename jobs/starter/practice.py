@@ -46,6 +46,10 @@ _LETTER_OF = {
     "en": ("Which letter is {v}?", "The letter of {v}?", "Where is {v}?", "Which option is {v}?"),
     "zh": ("{v}是哪个字母？", "{v}的字母？", "{v}在哪里？", "哪个选项是{v}？"),
 }
+_LETTER_OF_EACH = {
+    "en": ("Give the letter of each: {v}", "Write the letter after each: {v}", "Which letters have these? {v}", "Letters, please: {v}"),
+    "zh": ("写出每个的字母：{v}", "请在每个后面写上字母：{v}", "它们的字母是什么？{v}", "请标出字母：{v}"),
+}  # fmt: skip
 
 
 def drill(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
@@ -148,7 +152,8 @@ def _lettered(rng: random.Random, lang: Lang) -> tuple[Turn, ...]:
     for _ in range(rng.randint(3, 8)):
         at = rng.randrange(len(letters))
         if rng.random() < 0.75:
-            pairs.append((rng.choice(_LETTER_OF[lang]).replace("{v}", options[at]), letters[at]))
+            answer = choice.ANSWER.format(text=options[at], letter=letters[at])
+            pairs.append((rng.choice(_LETTER_OF[lang]).replace("{v}", options[at]), answer))
         else:
             pairs.append((rng.choice(_TEXT_OF[lang]).replace("{k}", letters[at]), options[at]))
     if rng.random() < 0.5:
@@ -156,8 +161,62 @@ def _lettered(rng: random.Random, lang: Lang) -> tuple[Turn, ...]:
     return _asked(rng, between.join(["{q}", *listed]), pairs)
 
 
+def letters(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+    """Options under letters, and the letters of all of them asked for, at once or one by one: half of an answer's tokens
+    are then letters, where a multiple choice has one. Only for training."""
+    del held
+    while True:
+        turns = (_letter_of_each if rng.random() < 0.6 else _letters_in_turn)(rng, lang)
+        key = f"letters/{turns[0][1]}"
+        if not held_out(key):
+            return Dialogue("practice", lang, turns, key)
+
+
+def _options(rng: random.Random, lang: Lang) -> tuple[str, list[str], list[str]]:
+    """(letters, options, lines). Mostly short options of one sort."""
+    letters = "ABCDEFGH"[: rng.choices((2, 3, 4, 5, 6, 8), (5, 10, 60, 10, 10, 5))[0]]
+    roll = rng.random()
+    if roll < 0.3:
+        options = [str(n) for n in rng.sample(range(rng.choice((100, 1000))), len(letters))]
+    elif roll < 0.85:
+        some: tuple[str, ...] = ()
+        while len(some) < len(letters):
+            some = choice.members(rng, lang)
+        options = rng.sample(some, len(letters))
+    else:
+        options = _parts(rng, lang, len(letters))
+    style = rng.choice(("{}. {}",) * 6 + ("{}) {}", "({}) {}", "{}: {}"))
+    return letters, options, [style.format(a, b) for a, b in zip(letters, options, strict=True)]
+
+
+def _letter_of_each(rng: random.Random, lang: Lang) -> tuple[Turn, ...]:
+    letters, options, lines = _options(rng, lang)
+    turns: list[Turn] = []
+    for number in range(rng.choice((1, 1, 2))):
+        order = rng.sample(range(len(letters)), len(letters))
+        if len(letters) <= 4 and rng.random() < 0.4:
+            order += rng.sample(range(len(letters)), len(letters))
+        between = ", " if lang == "en" or rng.random() < 0.5 else "，"
+        question = rng.choice(_LETTER_OF_EACH[lang]).replace("{v}", between.join(options[i] for i in order))
+        if number == 0:
+            question = "\n".join([*lines, question] if rng.random() < 0.5 else [question, *lines])
+        named = between.join(f"{options[i]} ({letters[i]})" for i in order)
+        turns += [("user", question), ("assistant", named)]
+    return tuple(turns)
+
+
+def _letters_in_turn(rng: random.Random, lang: Lang) -> tuple[Turn, ...]:
+    letters, options, lines = _options(rng, lang)
+    pairs = []
+    for _ in range(rng.randint(4, 8)):
+        at = rng.randrange(len(letters))
+        question = rng.choice(_LETTER_OF[lang]).replace("{v}", options[at])
+        pairs.append((question, choice.ANSWER.format(text=options[at], letter=letters[at])))
+    return _asked(rng, "\n".join([*lines, "{q}"] if rng.random() < 0.5 else ["{q}", *lines]), pairs)
+
+
 def quiz(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
-    """Several multiple choices in one conversation, most in the plain form with the letter alone as the answer."""
+    """Several multiple choices in one conversation, most in the plain form."""
     del held
     turns: list[Turn] = []
     key = ""
@@ -212,3 +271,50 @@ def react_calls(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
 
 def _often(rng: random.Random) -> float:
     return rng.choice((0.0, 0.5, 1.0))
+
+
+_EACH = {
+    "en": ("Give the value of each: {v}", "Look up: {v}", "Values of {v}?", "For each of these, its value: {v}"),
+    "zh": ("给出每个的值：{v}", "查找：{v}", "{v}的值？", "写出每个对应的值：{v}"),
+}
+_HAN = (
+    "山水火木金土日月星云风雨花草树石田河海天地人口手目耳心门车马牛羊鱼鸟虫狗猫米豆茶酒红黄蓝白黑大小多少上下左右东西南北春夏秋冬早晚男女父母"
+    "王李张刘陈杨赵黄周吴"
+)
+_WORDS = (
+    "red", "blue", "green", "cat", "dog", "sun", "moon", "tree", "fish", "bird", "north", "south", "east", "west", "book", "door", "hand", "king", "milk", "rain", "snow", "tea", "wine", "year", "home", "road", "ship", "star", "fire", "lake", "rock", "wind", "gold", "iron", "salt", "sand", "seed", "song", "time", "town", "wall", "wood", "word", "work",
+)  # fmt: skip
+
+
+def _atoms(rng: random.Random, many: int) -> list[str]:
+    """Different parts that are one token each, or nearly."""
+    sort = rng.randrange(4)
+    if sort == 0:
+        return [str(n) for n in rng.sample(range(1000), many)]
+    return rng.sample(("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _HAN, _WORDS)[sort - 1], many)
+
+
+def each(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+    """Pairs of single tokens, and the values of many keys in a row: nearly every token of the answer has to be looked up.
+    Only for training."""
+    del held
+    many = rng.choice((2, 3, 3, 4, 4, 5, 6, 8))
+    keys, values = _atoms(rng, many), _atoms(rng, many)
+    form, between = rng.choice((*_PAIRS[:5], "{k}{v}")), rng.choice((", ", "; ", "\n", "\n"))
+    rows = between.join(form.replace("{k}", k).replace("{v}", v) for k, v in zip(keys, values, strict=True))
+    turns: list[Turn] = []
+    for _ in range(rng.choice((1, 2, 3))):
+        order = [rng.randrange(many) for _ in range(rng.randint(3, 10))]
+        backwards = rng.random() < 0.2
+        left, right = (values, keys) if backwards else (keys, values)
+        if rng.random() < 0.75:
+            with_key = rng.random() < 0.3
+            question = rng.choice(_EACH[lang]).replace("{v}", " ".join(left[i] for i in order))
+            pairs = [(question, " ".join(f"{left[i]} {right[i]}" if with_key else right[i] for i in order))]
+        elif backwards:
+            pairs = [(rng.choice(_KEY_OF[lang]).replace("{v}", left[i]), right[i]) for i in order]
+        else:
+            pairs = [(rng.choice(_VALUE_OF[lang]).replace("{k}", left[i]), right[i]) for i in order]
+        for question, answer in pairs:
+            turns += [("user", question if turns else f"{rows}\n{question}"), ("assistant", answer)]
+    return Dialogue("practice", lang, tuple(turns), f"each/{turns[0][1]}")

@@ -773,6 +773,47 @@ def _react_turns(
     return called(one) if held else _turns(rng, lang, one, called, said, second, more)
 
 
+_WHICH = {
+    "en": ("Which function is for each of these?", "Name the function for each question.", "Which tool would you use for each?"),
+    "zh": ("下面每个问题该用哪个函数？", "写出每个问题对应的函数名。", "每个问题要用哪个工具？"),
+}  # fmt: skip
+_WHICH_ONE = {
+    "en": ("Only the name of the function: {q}", "Which function is for this? {q}", "{q}\nWhich tool?"),
+    "zh": ("只说函数名：{q}", "这个问题该用哪个函数？{q}", "{q}\n用哪个工具？"),
+}
+
+
+def which(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
+    """Several questions, and for each the name of the function that is for it, at once or one by one: to choose is what is
+    learned last, and a call has one choice among forty tokens. Only for training."""
+    del held
+    style = _style(rng, lang)
+    offers = _renamed(
+        rng, _offers(rng, style, rng.choice((2, 3, 3, 3, 4, 5)), _COUNTS), rng.choice((0.0, 0.0, 0.5, 1.0))
+    )
+    tasks = [_ask(rng, lang, False, offers) for _ in range(rng.randint(4, 9))]
+    if rng.random() < 0.6:
+        asked = [f"{number}. {task.question}" for number, task in enumerate(tasks, 1)]
+        named = [f"{number}. {task.chosen.name}" for number, task in enumerate(tasks, 1)]
+        turns: tuple[Turn, ...] = (
+            ("user", "\n".join([rng.choice(_WHICH[lang]), *asked])),
+            ("assistant", "\n".join(named)),
+        )
+    else:
+        form = rng.choice(_WHICH_ONE[lang])
+        turns = tuple(
+            turn
+            for task in tasks
+            for turn in (("user", form.replace("{q}", task.question)), ("assistant", task.chosen.name))
+        )
+    if rng.random() < 0.3:
+        return Dialogue(
+            "which tool", lang, turns, tasks[0].key, system=react_system([offer.line() for offer in offers])
+        )
+    schemas = tuple(offer.schema(style) for offer in offers)
+    return Dialogue("which tool", lang, turns, tasks[0].key, system=_system(rng, lang), tools=schemas)
+
+
 LAGENT_JSON = "If you call this tool, you must pass arguments in the JSON format {key: value}, where the key is the parameter name."
 """What Lagent 0.2.4's JsonParser adds to each tool."""
 _LAGENT = {

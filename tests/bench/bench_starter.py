@@ -35,7 +35,7 @@ TOKENS, ROUNDS = 128, 5
 STEPS, TURNS = 1, 3
 """Optimizer steps in a turn of training, and turns that count."""
 LEAST_SPEED, LONGEST_LOAD_S, LEAST_GAIN = 100, 2.0, 1.3
-SPEC = PretrainSpec()
+SPEC = PretrainSpec(batch_tokens=8192, micro_batches=4)
 TRAINER, PLAIN, COMPILED = "trainer", "plain", "compiled"
 
 

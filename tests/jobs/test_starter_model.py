@@ -185,6 +185,22 @@ def test_numbers_to_999_are_one_token(pair: tuple[Tokenizer, Any]) -> None:
     assert tokenizer.encode("100283", add_special_tokens=False).tokens == ["100", "283"]
 
 
+@pytest.mark.parametrize("word", ["Dierdsarer", "weather", "get", "Buenos"])
+def test_a_word_is_made_of_the_same_tokens_wherever_it_stands(word: str) -> None:
+    """Copying is then a matter of tokens that the model has just read."""
+    tokenizer = tok.load(STARTER)
+    alone = tokenizer.encode(word, add_special_tokens=False).tokens
+    for before, after in ((" ", " "), ('"', '"'), ("_", "("), ("\n", ":"), ("(", "，"), ("在", "的")):
+        around = tokenizer.encode(f"x{before}{word}{after}x", add_special_tokens=False).tokens
+        assert any(around[i : i + len(alone)] == alone for i in range(len(around))), around
+
+
+def test_a_chinese_character_is_one_token_whatever_stands_beside_it() -> None:
+    tokenizer = tok.load(STARTER)
+    for text in ("帮忙查兰索兰的居民数", "惠灵顿", "蛋白质折叠"):
+        assert len(tokenizer.encode(text, add_special_tokens=False).ids) == len(text)
+
+
 def test_the_corpus_is_written_exactly_as_the_chat_template_writes_it(pair: tuple[Tokenizer, Any]) -> None:
     _, loaded = pair
     for index in range(300):
@@ -224,6 +240,23 @@ def test_the_server_is_told_how_to_read_a_call(pair: tuple[Tokenizer, Any]) -> N
     text = '{"name": "add", "parameters": {"a": 3, "b": 4}}<|eot_id|>'
     parsed = loaded.parse_response(text, prefix="<|start_header_id|>assistant<|end_header_id|>\n\n")
     assert parsed["tool_calls"][0]["function"] == {"name": "add", "arguments": {"a": 3, "b": 4}}
+
+
+def test_data_made_ahead_by_other_processes_is_the_same(pair: tuple[Tokenizer, Any]) -> None:
+    tokenizer, _ = pair
+
+    def some(workers: int) -> list[list[batches.Batch]]:
+        stream = batches.Batches(tokenizer, 1, 4096, 2, 0.25, workers)
+        stream.seek({"pool": 3, "at": 2, "dialogues": 0})
+        steps = iter(stream)
+        found = [next(steps) for _ in range(4)]
+        steps.close()  # type: ignore[attr-defined]
+        return found
+
+    for here, there in zip(some(0), some(2), strict=True):
+        for one, other in zip(here, there, strict=True):
+            for name in ("tokens", "weights", "positions", "dialogues"):
+                assert torch.equal(getattr(one, name), getattr(other, name)), name
 
 
 def test_answers_and_their_end_are_what_the_loss_counts(pair: tuple[Tokenizer, Any]) -> None:

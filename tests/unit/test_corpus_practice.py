@@ -55,7 +55,8 @@ def test_the_letter_of_a_quiz_is_that_of_the_right_option() -> None:
         )
         if len(options) == 4:
             found += 1
-            assert options[one.answer[0]] == one.short, one
+            (letter,) = [a for a in choice.LETTERS if one.answer == choice.ANSWER.format(text=one.short, letter=a)]
+            assert options[letter] == one.short, one
     assert found > 200
 
 
@@ -96,3 +97,21 @@ def test_a_persona_lasts_over_the_turns_and_a_rule_is_kept_in_each() -> None:
     assert len(ends) > 5
     for one, word in ends:
         assert all(text.rstrip(".。").endswith(word) for role, text in one.turns if role == "assistant"), one
+
+
+def test_every_letter_that_is_named_is_that_of_the_option_beside_it() -> None:
+    named = 0
+    for one in many(practice.letters, 300):
+        listed = "\n".join(text for role, text in one.turns[:1])
+        options = {
+            text: letter for letter, text in re.findall(r"^\(?([A-H])(?:\. |\) |: )(.+)$", listed, flags=re.MULTILINE)
+        }
+        for role, text in one.turns:
+            if role != "assistant":
+                continue
+            pairs = re.findall(r"(.+?) \(([A-H])\)(?:, |，|$)", text)
+            assert pairs, text
+            for option, letter in pairs:
+                assert options[option] == letter, one
+                named += 1
+    assert named > 1000
