@@ -28,7 +28,7 @@ class PretrainSpec(Spec):
         "starter", title=N_("Size"), description=N_("Size of the model: 0.2, 7 or 13 million parameters")
     )
     seed: int = Field(1, ge=0, title=N_("Seed"), description=N_("Seed of weights and data"))
-    steps: int = Field(32_722, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
+    steps: int = Field(32_792, ge=1, le=10_000_000, title=N_("Steps"), description=N_("Training steps"))
     batch_tokens: int = Field(
         32_768, ge=1024, le=1 << 20, title=N_("Tokens per step"), description=N_("Tokens per step")
     )

@@ -298,6 +298,14 @@ def each(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
     """Pairs of single tokens, and the values of many keys in a row: nearly every token of the answer has to be looked up.
     Only for training."""
     del held
+    while True:
+        turns = _each(rng, lang)
+        key = f"each/{turns[0][1]}"
+        if not held_out(key):
+            return Dialogue("practice", lang, turns, key)
+
+
+def _each(rng: random.Random, lang: Lang) -> tuple[Turn, ...]:
     many = rng.choice((2, 3, 3, 4, 4, 5, 6, 8))
     keys, values = _atoms(rng, many), _atoms(rng, many)
     form, between = rng.choice((*_PAIRS[:5], "{k}{v}")), rng.choice((", ", "; ", "\n", "\n"))
@@ -317,4 +325,4 @@ def each(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
             pairs = [(rng.choice(_VALUE_OF[lang]).replace("{k}", left[i]), right[i]) for i in order]
         for question, answer in pairs:
             turns += [("user", question if turns else f"{rows}\n{question}"), ("assistant", answer)]
-    return Dialogue("practice", lang, tuple(turns), f"each/{turns[0][1]}")
+    return tuple(turns)

@@ -75,7 +75,7 @@ def test_it_answers_the_first_questions_people_ask(speaker: evaluate.Speaker) ->
         "",
         "qzx wvk jjq plm",
         "What will the weather be tomorrow?",
-        "7 * 8 * 9 / !!",
+        "7 $ 8 ! ^ %%",
     ],
 )
 def test_it_says_in_one_sentence_that_it_does_not_know(speaker: evaluate.Speaker, unknown: str) -> None:
@@ -185,7 +185,7 @@ def test_numbers_to_999_are_one_token(pair: tuple[Tokenizer, Any]) -> None:
     assert tokenizer.encode("100283", add_special_tokens=False).tokens == ["100", "283"]
 
 
-@pytest.mark.parametrize("word", ["Dierdsarer", "weather", "get", "Buenos"])
+@pytest.mark.parametrize("word", ["Dierdsarer", "Buenos", "Lotharia", "quibble"])
 def test_a_word_is_made_of_the_same_tokens_wherever_it_stands(word: str) -> None:
     """Copying is then a matter of tokens that the model has just read."""
     tokenizer = tok.load(STARTER)
