@@ -13,7 +13,7 @@ import multiprocessing
 import random
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
 from multiprocessing.pool import AsyncResult
@@ -111,7 +111,7 @@ class Batches:
                 self.pool += 1
                 self.at = 0
 
-    def _pools(self, first: int) -> Iterator[Sequence[tuple[list[Batch], int]]]:
+    def _pools(self, first: int) -> Generator[Sequence[tuple[list[Batch], int]], None, None]:
         """The steps of the pools from ``first`` on, each with the number of its dialogues."""
         if not self._workers:
             for pool in itertools.count(first):

@@ -30,11 +30,12 @@ class StackedMuon(torch.optim.Optimizer):
         """One step; all parameters must have gradients."""
         assert closure is None, "a closure is not supported"
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[torch.nn.Parameter]] = defaultdict(list)
+            shapes: dict[torch.Size, list[torch.Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 shapes[parameter.shape].append(parameter)
             for shape, some in shapes.items():
-                gradients = [p.grad for p in some]
+                gradients = [p.grad for p in some if p.grad is not None]
+                assert len(gradients) == len(some), "a parameter has no gradient"
                 buffers = [self._buffer(p) for p in some]
                 torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
                 updates = torch.stack(torch._foreach_lerp(gradients, buffers, group["momentum"]))  # Nesterov
@@ -42,7 +43,7 @@ class StackedMuon(torch.optim.Optimizer):
                 torch._foreach_mul_(some, 1 - group["lr"] * group["weight_decay"])
                 torch._foreach_add_(some, list(orthogonalised(updates).to(some[0].dtype).unbind()), alpha=-adjusted)
 
-    def _buffer(self, parameter: torch.nn.Parameter) -> torch.Tensor:
+    def _buffer(self, parameter: torch.Tensor) -> torch.Tensor:
         state = self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
