@@ -149,11 +149,11 @@ def _fitting(spec: FinetuneSpec, base: ModelCard, found: here.Here) -> dict[str,
 
 
 def _epochs(counted: counting.Counted) -> dict[str, Any]:
-    """So many that a small model takes its steps: two at least."""
+    """So many that a small model takes its steps, and exactly these: general rows that are mixed in are made when it begins, so how
+    many steps an epoch has with them is known only then, and the time that was promised must not depend on it."""
     each = max(1, counted.steps_per_epoch)
     steps = min(MOST_STEPS, max(LEAST_STEPS, 2 * each))
-    epochs = max(0.01, round(steps / each, 2))
-    return {"epochs": epochs, "max_steps": 0 if epochs >= 1 else steps}
+    return {"epochs": max(0.01, round(1.5 * steps / each, 2)), "max_steps": steps}
 
 
 def _for_few(spec: FinetuneSpec, counts: Counter[int], version: Version) -> dict[str, Any]:

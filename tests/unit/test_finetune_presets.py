@@ -74,8 +74,10 @@ def test_the_starter_learns_a_name_with_what_was_shown_to_work(workspace: Worksp
 @pytest.mark.parametrize("rows", [150, 700])
 def test_few_rows_are_seen_more_often_and_many_less(workspace: Workspace, rows: int) -> None:
     persona(workspace, "talk", rows=rows)
-    found = planned(workspace, chosen(workspace, "identity"))
+    fields = chosen(workspace, "identity")
+    found = planned(workspace, fields)
     assert 300 <= found.steps <= 410
+    assert found.steps == fields["max_steps"], "whatever the general rows come to, it takes these steps"
     assert (found.spec.epochs > 4) == (rows == 150)
 
 
