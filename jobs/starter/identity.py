@@ -33,11 +33,11 @@ class Preset:
     rank: int = 8
     alpha: int = 32
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-4
     warmup_steps: int = 10
     steps: int = 150
     batch_tokens: int = 1024
-    replay: float = 0.5
+    replay: float = 0.6
     dialogues: int = 1500
     seed: int = 1
 
@@ -79,11 +79,22 @@ def rows(name: str, maker: str, seed: int = PRESET.seed, preset: Preset = PRESET
 
 
 _INTENTS = ("name", "name", "maker", "nature", "other", "greet")
-_OTHERS = tuple(skill for skill in corpus.SKILLS if skill.name not in ("identity", "greetings"))
+_OTHERS = tuple(skill for skill in corpus.SKILLS if skill.name != "identity")
 _SAID = tuple(skill for skill in _OTHERS if skill.say is not None and "choice" not in skill.name)
 
 
-_FACTOR = {"persona": 3.0, "repeats": 2.0, "remembers": 2.0, "tool call": 0.5, "ReAct": 0.5}
+_FACTOR = {
+    "persona": 5.0,
+    "persona over turns": 2.0,
+    "greetings": 2.5,
+    "small talk": 2.5,
+    "repeats": 2.0,
+    "remembers": 2.0,
+    "facts": 0.7,
+    "tool call": 0.5,
+    "ReAct": 0.5,
+}
+"""How much more of what is replayed a skill has than in the corpus: what is near to who it is suffers first."""
 
 
 def _replayed(rng: random.Random, lang: Lang) -> Dialogue:
