@@ -58,7 +58,7 @@ def test_it_learns_and_keeps_the_best_adapter(done: tuple[Path, dict[str, Any]])
     assert result["ok"], (folder / "log").read_text()
     found = losses(folder)
     assert list(found) == list(range(1, 13))
-    assert min(found.values()) < 0.9 * found[1]
+    assert min(found.values()) < 0.95 * found[1]
     kept = files.checkpoints(folder)
     assert [one.step for one in kept if one.best] == [result["step"]]
     assert result["eval_loss"] == min(one.eval_loss for one in kept if one.eval_loss is not None)
@@ -148,7 +148,7 @@ def test_going_on_counts_from_where_it_was_and_a_branch_begins_anew(
     assert list(losses(tmp_path / "further")) == [13, 14]
     branch = run(tmp_path / "branch", start_from=begin, start_mode="branch", max_steps=1)
     assert branch["ok"]
-    assert losses(tmp_path / "branch")[1] < 0.9 * losses(done[0])[1]
+    assert losses(tmp_path / "branch")[1] < 0.95 * losses(done[0])[1]
     nothing = run(tmp_path / "nothing", start_from=begin, max_steps=12)
     assert not nothing["ok"]
 

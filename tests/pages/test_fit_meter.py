@@ -196,7 +196,7 @@ def test_a_server_that_ran_shows_its_forecast_against_the_measured_peak(
     open_page: OpenPage, store: Store, record: MemoryStore
 ) -> None:
     row = served(store, record, GIB)
-    line = "Memory: forecast 0.4–0.5 GiB, measured peak 1.0 GiB (58 % more than forecast)."
+    line = "Memory: forecast 0.4–0.5 GiB, measured peak 1.0 GiB (55 % more than forecast)."
     assert line in plain(open_page("deploy"))
     app = AppTest.from_file(str(ROOT / "ui" / "shell.py"), default_timeout=60).run()
     app.query_params["job"] = str(row.id)
