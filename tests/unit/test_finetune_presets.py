@@ -53,10 +53,10 @@ def test_each_purpose_has_a_recipe_and_says_whose_it_is() -> None:
 def test_the_starter_learns_a_name_with_what_was_shown_to_work(workspace: Workspace) -> None:
     persona(workspace, "talk", rows=300)
     fields = chosen(workspace, "identity", seconds=presets.TIMES["minutes"])
-    expected = {"method": "lora", "device": "cpu", "dtype": "float32", "lora_rank": 32, "lora_alpha": 64}
+    expected = {"method": "lora", "device": "cpu", "dtype": "float32", "lora_rank": 8, "lora_alpha": 32}
     expected |= {
-        "learning_rate": 4e-3,
-        "replay": 0.5,
+        "learning_rate": 1e-3,
+        "replay": 0.6,
         "packing": True,
         "gradient_checkpointing": False,
         "lora_dropout": 0.0,
@@ -66,7 +66,7 @@ def test_the_starter_learns_a_name_with_what_was_shown_to_work(workspace: Worksp
     found = planned(workspace, fields)
     assert found.runs
     assert found.faults == ()
-    assert 300 <= found.steps <= 400
+    assert 200 <= found.steps <= 300
     assert found.seconds is not None
     assert found.seconds.likely < 180
 
@@ -76,7 +76,7 @@ def test_few_rows_are_seen_more_often_and_many_less(workspace: Workspace, rows: 
     persona(workspace, "talk", rows=rows)
     fields = chosen(workspace, "identity")
     found = planned(workspace, fields)
-    assert 300 <= found.steps <= 410
+    assert 200 <= found.steps <= 300
     assert found.steps == fields["max_steps"], "whatever the general rows come to, it takes these steps"
     assert (found.spec.epochs > 4) == (rows == 150)
 
@@ -92,9 +92,9 @@ def test_xtuner_on_a_cpu_does_not_pack_a_name(workspace: Workspace) -> None:
 def test_a_small_model_gets_general_rows_against_forgetting(workspace: Workspace) -> None:
     keep(workspace, "talk", talk())
     fields = chosen(workspace, "identity")
-    assert fields["replay"] == 0.5
+    assert fields["replay"] == 0.6
     found = planned(workspace, fields)
-    assert found.general_rows == counting.general(found.rows, 0.5) == found.rows
+    assert found.general_rows == counting.general(found.rows, 0.6)
     assert "replay" not in chosen(workspace, "tools")
 
 
