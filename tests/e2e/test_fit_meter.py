@@ -37,12 +37,12 @@ def test_a_person_reads_the_meter_takes_a_way_out_and_sees_the_forecast_held_aga
     expect(chip(page, "fits")).to_be_visible()
     meter = page.get_by_role("img", name=re.compile(r"^Takes 0\.\d"))
     expect(meter).to_be_visible()
-    expect(page.get_by_text("KV cache 48.0 MiB")).to_be_visible()
+    expect(page.get_by_text("KV cache 64.0 MiB")).to_be_visible()
 
     # Eight people share a larger KV cache; half a GiB in all makes conversations shorter.
     fill(page, "People at the same time", "8")
-    expect(page.get_by_text("KV cache 48.0 MiB")).to_be_hidden()
-    expect(page.get_by_text("KV cache 96.0 MiB")).to_be_visible()
+    expect(page.get_by_text("KV cache 64.0 MiB")).to_be_hidden()
+    expect(page.get_by_text("KV cache 0.1 GiB")).to_be_visible()
     fill(page, "People at the same time", "1")
     fill(page, "Memory it may take (GiB)", "0.46")
     expect(page.get_by_text("A conversation may have 4,096 tokens")).to_be_hidden()
