@@ -70,6 +70,13 @@ class Spec(BaseModel):
         return self.verb
 
 
+def gpus_here() -> bool:
+    """Whether this machine shows a GPU; what ``device`` = ``auto`` then takes."""
+    from backend.memory.machine import gpus  # specs are read by programs that need nothing of the machine
+
+    return bool(gpus()[0])
+
+
 def verbs() -> list[str]:
     """All verbs, sorted."""
     return sorted(VERBS)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from backend.i18n import N_
-from backend.specs.base import Resources, Spec
+from backend.specs.base import Resources, Spec, gpus_here
 
 Purpose = Literal["identity", "style", "tools", "documents", "own"]
 Method = Literal["lora", "qlora", "full"]
@@ -265,7 +265,7 @@ class FinetuneSpec(Spec):
     def resources(self) -> Resources:
         """A GPU, a part of one, or the CPU slot. ``device`` was settled by the plan where it matters; ``auto`` on a machine
         without a GPU is the CPU."""
-        if self.device == "cpu" or (self.device == "auto" and not _gpus_here()):
+        if self.device == "cpu" or (self.device == "auto" and not gpus_here()):
             return Resources(cpu=1)
         return Resources(gpu_mib=self.gpu_mib) if self.gpu_mib else Resources(gpus=self.gpus)
 
@@ -287,9 +287,3 @@ class RehearseSpec(FinetuneSpec):
 def short(model: str) -> str:
     """The name of a model that may be given as a folder."""
     return model.rstrip("/").rpartition("/")[2] or model
-
-
-def _gpus_here() -> bool:
-    from backend.memory.machine import gpus
-
-    return bool(gpus()[0])

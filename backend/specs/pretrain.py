@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from backend.i18n import N_
-from backend.specs.base import Spec
+from backend.specs.base import Resources, Spec, gpus_here
 
 
 class PretrainSpec(Spec):
@@ -124,6 +124,11 @@ class PretrainSpec(Spec):
         if self.warmup_steps + self.decay_steps > self.steps:
             raise ValueError("warmup_steps and decay_steps together must not exceed steps")
         return self
+
+    def resources(self) -> Resources:
+        """A whole GPU, or the CPU slot: what is not leased is hidden from the job."""
+        on_gpu = self.device == "cuda" or (self.device == "auto" and gpus_here())
+        return Resources(gpus=1) if on_gpu else Resources(cpu=1)
 
     def default_title(self) -> str:
         return f"pretrain {self.size}"

@@ -14,9 +14,9 @@ import random
 import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, fields
-from multiprocessing.pool import AsyncResult
 from typing import Any
 
 import numpy as np
@@ -117,13 +117,19 @@ class Batches:
             for pool in itertools.count(first):
                 yield _Lazily(self, self._steps(pool))
             return
-        # Forked, so that nothing of the tokenizer has to be packed; not one of the threads of torch runs yet in a child.
-        with multiprocessing.get_context("fork").Pool(self._workers, _begin_worker) as workers:
-            ahead: deque[AsyncResult[Packed]] = deque()
+        # Forked, so that nothing of the tokenizer has to be packed; they never touch a GPU. One that is killed ends the run with
+        # BrokenProcessPool, where multiprocessing's own pool would wait for it for ever.
+        workers = ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork"), _begin_worker)
+        try:
+            ahead: deque[Future[Packed]] = deque()
             for pool in itertools.count(first):
                 while len(ahead) < 2 * self._workers:
-                    ahead.append(workers.apply_async(self._packed, (pool + len(ahead),)))
-                yield [([_unpacked(batch) for batch in step], dialogues) for step, dialogues in ahead.popleft().get()]
+                    ahead.append(workers.submit(self._packed, pool + len(ahead)))
+                yield [
+                    ([_unpacked(batch) for batch in step], dialogues) for step, dialogues in ahead.popleft().result()
+                ]
+        finally:
+            workers.shutdown(cancel_futures=True)
 
     def _packed(self, pool: int) -> Packed:
         """The steps of ``pool`` as arrays of small numbers, which are quicker to hand on."""

@@ -46,18 +46,22 @@ def test_the_shares_of_the_skills_are_those_of_the_table(dialogues: list[Dialogu
     assert languages["zh"] / SEEN == pytest.approx(0.47, abs=0.05)  # noise and code are answered in English
 
 
-def test_the_later_stage_of_the_corpus_has_its_own_shares() -> None:
+def test_the_later_stages_of_the_corpus_have_their_own_shares() -> None:
     first = corpus.STAGES
-    assert [corpus.stage(i) for i in (0, first[1] - 1, first[1], first[1] + 99_999)] == [0, 0, 1, 1]
-    shares = {skill.name: skill.shares[1] for skill in corpus.SKILLS}
-    later = Counter(corpus.dialogue(1, first[1] + i).skill for i in range(3000))
-    assert later["choice"] / 3000 == pytest.approx(shares["choice"] + shares["quiz"], abs=0.02)
-    assert later["tool call"] / 3000 == pytest.approx(shares["tool call"] + shares["calls in a row"], abs=0.02)
-    assert later["practice"] / 3000 == pytest.approx(shares["practice"] + shares["letters"] + shares["each"], abs=0.02)
+    assert [corpus.stage(i) for i in (0, first[1] - 1, first[1], first[2] - 1, first[2])] == [0, 0, 1, 1, 2]
+    for stage in (1, 2):
+        shares = {skill.name: skill.shares[stage] for skill in corpus.SKILLS}
+        later = Counter(corpus.dialogue(1, first[stage] + i).skill for i in range(3000))
+        for skill, names in (
+            ("choice", ("choice", "quiz")),
+            ("tool call", ("tool call", "calls in a row")),
+            ("practice", ("practice", "letters", "each")),
+        ):
+            assert later[skill] / 3000 == pytest.approx(sum(shares[name] for name in names), abs=0.02)
 
 
-def test_nothing_that_is_kept_for_the_evaluation_comes_in_the_later_stage() -> None:
-    later = [corpus.dialogue(1, corpus.STAGES[1] + i) for i in range(4000)]
+def test_nothing_that_is_kept_for_the_evaluation_comes_in_the_later_stages() -> None:
+    later = [corpus.dialogue(1, corpus.STAGES[stage] + i) for stage in (1, 2) for i in range(2000)]
     assert [d.key for d in later if not d.key.startswith("talk/") and held_out(d.key)] == []
 
 

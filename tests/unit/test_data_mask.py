@@ -278,7 +278,7 @@ def test_the_differences_of_both_engines_are_said_in_words(tmp_path: Path) -> No
     blanks = row(("user", "hello"), ("assistant", " Hello."))
     both = [mask.encoded(starter, blanks, engine) for engine in ("peft", "xtuner")]  # type: ignore[arg-type]
     (said,) = differences(starter, *both)
-    assert "“␣" in said
+    assert said == "Token 12: only XTuner reads “␣”."
     flagged = row(("user", "hello", True), ("assistant", "Hello."))
     both = [mask.encoded(starter, flagged, engine) for engine in ("peft", "xtuner")]  # type: ignore[arg-type]
     assert "learned by one engine only" in differences(starter, *both)[0]
