@@ -20,8 +20,10 @@ ICONS = {
     "chat": ":material/forum:",
     "datasets": ":material/dataset:",
     "finetune": ":material/school:",
+    "quantize": ":material/compress:",
     "models": ":material/deployed_code:",
     "deploy": ":material/dns:",
+    "benchmark": ":material/speed:",
     "memory": ":material/memory_alt:",
     "jobs": ":material/list_alt:",
     "environments": ":material/inventory_2:",
@@ -56,10 +58,12 @@ groups = {
     _("Make"): [
         *page("datasets", _("Datasets"), _("Rows to teach a model with: import, examine, mend and export them")),
         *page("finetune", _("Fine-tune"), _("Teach a model with your rows: plan it, start it, watch it learn")),
+        *page("quantize", _("Quantize"), _("Make a model smaller, and see measured what it costs")),
     ],
     _("Serve"): [
         *page("models", _("Models"), _("The models on this machine, and which of them answer now")),
         *page("deploy", _("Deploy"), _("Serve models to people and programs, and see how loaded the servers are")),
+        *page("benchmark", _("Benchmark"), _("How fast a server answers under load, and which set-up is the best")),
     ],
     _("Machine"): [
         *page("memory", _("Memory"), _("Who uses the memory, when more is free, and what happened at any time")),

@@ -69,6 +69,10 @@ VERBS = {
     "ask_documents": (N_("Ask about documents"), ":material/quiz:"),
     "finetune": (N_("Fine-tune"), ":material/school:"),
     "rehearse": (N_("Rehearse"), ":material/rule:"),
+    "quantize": (N_("Quantize"), ":material/compress:"),
+    "report_card": (N_("Report card"), ":material/scoreboard:"),
+    "bench": (N_("Benchmark"), ":material/speed:"),
+    "bench_matrix": (N_("Compare set-ups"), ":material/table_chart:"),
 }
 
 PHASES = {

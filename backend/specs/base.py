@@ -12,6 +12,8 @@ from backend.i18n import N_
 
 VERBS: dict[str, str] = {
     "ask_documents": "backend.specs.ask_documents:AskDocumentsSpec",
+    "bench": "backend.specs.bench:BenchSpec",
+    "bench_matrix": "backend.specs.bench:BenchMatrixSpec",
     "bundle_env": "backend.specs.bundle_env:BundleEnvSpec",
     "change_data": "backend.specs.change_data:ChangeDataSpec",
     "convert": "backend.specs.convert:ConvertSpec",
@@ -24,7 +26,9 @@ VERBS: dict[str, str] = {
     "import_data": "backend.specs.import_data:ImportDataSpec",
     "install_env": "backend.specs.install_env:InstallEnvSpec",
     "pretrain": "backend.specs.pretrain:PretrainSpec",
+    "quantize": "backend.specs.quantize:QuantizeSpec",
     "rehearse": "backend.specs.finetune:RehearseSpec",
+    "report_card": "backend.specs.quantize:ReportCardSpec",
     "serve": "backend.specs.serve:ServeSpec",
     "test_env": "backend.specs.test_env:TestEnvSpec",
 }
