@@ -21,7 +21,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from backend import said
 from backend.i18n import N_, _
+from backend.said import fill
 
 
 class PanelError(Exception):
@@ -31,7 +33,7 @@ class PanelError(Exception):
         code: stable identifier such as ``"port_taken"``; stored, tested, never shown alone.
         message: English template marked with ``N_``; ``{name}`` places are filled from ``params``.
         hint: English template of what to do next; may be empty.
-        params: JSON-able values for both templates.
+        params: JSON-able values for both templates; one may be a text that is translated itself (:mod:`backend.said`).
     """
 
     def __init__(self, code: str, message: str, hint: str = "", **params: Any) -> None:
@@ -42,15 +44,17 @@ class PanelError(Exception):
         self.params = params
 
     def __str__(self) -> str:
-        return fill(self.message, self.params)
+        return fill(self.message, {name: said.english(value) for name, value in self.params.items()})
 
     def localized(self) -> tuple[str, str]:
         """(message, hint) in the language of the current person."""
-        return fill(_(self.message), self.params), fill(_(self.hint), self.params) if self.hint else ""
+        params = {name: said.read(value) for name, value in self.params.items()}
+        return fill(_(self.message), params), fill(_(self.hint), params) if self.hint else ""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form for job records: templates and parameters, so that it can be translated later."""
-        return {"code": self.code, "message": self.message, "hint": self.hint, "params": self.params}
+        params = {name: said.stored(value) for name, value in self.params.items()}
+        return {"code": self.code, "message": self.message, "hint": self.hint, "params": params}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PanelError:
@@ -97,14 +101,6 @@ class ServerError(PanelError):
 
 class AccessError(PanelError):
     """A token, key or address does not give access."""
-
-
-def fill(template: str, params: dict[str, Any]) -> str:
-    """``template`` with ``{name}`` places filled; a template that does not fit its parameters is shown as it is."""
-    try:
-        return template.format(**params)
-    except (KeyError, IndexError, ValueError):
-        return template
 
 
 FULL_BYTES = 1 << 20

@@ -6,15 +6,11 @@ import time
 
 import streamlit as st
 
-from backend import catalog
 from backend.i18n import _
 from backend.queue import rebuild
 from backend.queue.rows import LIVE, JobRow
-from backend.workspace import ROOT
-from ui import connect, context, errors, job_card, machine_view, pace, serving, words
+from ui import context, errors, job_card, machine_view, next_step, pace, serving
 
-DATASETS_PAGE = ROOT / "pages" / "datasets.py"
-STARTER = "starter"
 SHOWN = 6
 WEEK_S = 7 * 24 * 3600
 
@@ -42,40 +38,7 @@ with right:
     machine_view.card(machine_view.read())
 
 with left, st.container(border=True, height="stretch", key="next_step"):
-    starter = catalog.find(context.workspace(), STARTER)
-    talking = next(iter(answering), None)
-    if talking:
-        st.subheader(_("Next step"), anchor=False)
-        st.markdown(_("**{model}** is running and answers now.").format(model=errors.plain(talking)))
-        if st.button(
-            _("Talk to {model}").format(model=errors.plain(talking)),
-            key="talk",
-            type="primary",
-            icon=":material/forum:",
-        ):
-            serving.start_and_talk(talking)
-        st.caption(_("Programs can use it too, through the same port as this page."))
-        connect.link(talking, _("Connect a program"))
-        st.page_link(DATASETS_PAGE, label=_("Make rows to teach a model with"), icon=":material/dataset:")
-    elif starter.problem is None:
-        st.subheader(_("A small model is ready"), anchor=False)
-        st.markdown(
-            _(
-                "The starter model ships with TuneDeck: {parameters} parameters, {size}. It knows a little English "
-                "and Chinese and runs on any processor, so you can try every step in minutes."
-            ).format(parameters=words.parameters(starter.parameters), size=words.size(starter.size_bytes))
-        )
-        if st.button(
-            _("Talk to the starter model"),
-            key="talk",
-            type="primary",
-            icon=":material/forum:",
-        ):
-            serving.start_and_talk(STARTER)
-        st.caption(_("This starts it as a job, which takes a few seconds. It goes on running when you close the page."))
-    else:
-        st.subheader(_("The starter model is not usable"), anchor=False)
-        errors.show(starter.problem, key="starter")
+    next_step.draw(answering, newcomer=newcomer)
 
 
 def needing() -> list[JobRow]:

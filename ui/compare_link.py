@@ -12,13 +12,14 @@ from ui import context
 CHAT_PAGE = ROOT / "pages" / "chat.py"
 
 
-def draw(model: str) -> None:
-    """Draw it for ``model``; nothing where its base is not on the list of models."""
+def draw(model: str, label: str = "") -> None:
+    """Draw it for ``model``; nothing where its base is not on the list of models. label: what the link says, where the model was
+    not tuned but changed in another way."""
     pair = pairs.base_and_tuned(context.workspace(), model)
     if pair is not None:
         st.page_link(
             CHAT_PAGE,
-            label=_("Base versus tuned: ask both the same"),
+            label=label or _("Base versus tuned: ask both the same"),
             icon=":material/compare:",
             query_params={"view": "compare", "models": pairs.to_address(pair)},
         )

@@ -13,7 +13,7 @@ from backend.queue.rows import JobRow
 from backend.servers import Server, read_server
 from backend.serving_load import Load, Loads
 from backend.workspace import ROOT
-from ui import connect, context, deploy_ended, errors, log_view, serving, wait_words, words
+from ui import benchmark_links, connect, context, deploy_ended, errors, log_view, serving, wait_words, words
 
 JOBS_PAGE = ROOT / "pages" / "jobs.py"
 MOVING_S, STANDING_S = 1, 4
@@ -184,6 +184,7 @@ def _buttons(row: JobRow, server: Server | None, primary: bool) -> None:
             if st.button(_("Connect a program"), key=f"server_connect_{row.id}", icon=":material/cable:", type=kind):
                 st.query_params.from_dict({"view": "connect", "model": server.model})
                 st.rerun()  # the whole page: this is a fragment
+            benchmark_links.measure(server.model)
         if server is not None and server.sleeps and server.ready:
             _sleeping(row, server)
         if row.state == "running":

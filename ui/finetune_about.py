@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend.finetune import files
+from backend.finetune import faults, files
 from backend.finetune.presets import PRESETS
 from backend.finetune.record import Run
 from backend.i18n import _
@@ -35,6 +35,7 @@ LEFT_OUT = ("config_text", "sample_prompts")
 def draw(run: Run, *, key: str) -> None:
     """Draw it."""
     _foreseen(run)
+    _warned(run)
     st.markdown("**" + _("Settings") + "**")
     st.dataframe(
         [{_("Setting"): title, _("Value"): value} for title, value in settings(run.spec)],
@@ -101,6 +102,14 @@ def _foreseen(run: Run) -> None:
             "| " + " | ".join(errors.plain(cell) if cell != "---" else cell for cell in line) + " |" for line in lines
         )
     )
+
+
+def _warned(run: Run) -> None:
+    """What the plan had called worth knowing when it began."""
+    found = faults.kept(run.plan.get("faults"))
+    if found:
+        st.markdown("**" + _("What the plan had warned of") + "**")
+        st.markdown("\n".join(f"- {errors.plain(fault.sentence())}" for fault in found))
 
 
 def _tensorboard(run: Run) -> None:

@@ -11,7 +11,7 @@ from backend.finetune import files
 from backend.finetune.record import Run
 from backend.i18n import N_, _
 from backend.workspace import ROOT
-from ui import compare_link, context, errors, finetune_links, serving, words
+from ui import compare_link, context, errors, finetune_links, quantize_links, serving, words
 
 CHAT_PAGE, DEPLOY_PAGE, MODELS_PAGE = (ROOT / "pages" / f"{name}.py" for name in ("chat", "deploy", "models"))
 ENDED = {
@@ -56,7 +56,7 @@ def _made(run: Run, key: str, *, chat: bool) -> None:
             kind = _("an adapter, served with its base") if folder.name == files.ADAPTER else _("a model of its own")
             st.markdown(f":green[:material/check_circle:] **{errors.plain(name)}** · {kind}")
             if number == 0:
-                _next(name, key, chat=chat)
+                _next(name, key, chat=chat, whole=folder.name != files.ADAPTER)
         with st.container(horizontal=True, vertical_alignment="center"):
             for name, _folder in listed:
                 st.page_link(
@@ -68,7 +68,7 @@ def _made(run: Run, key: str, *, chat: bool) -> None:
         _files(run, key)
 
 
-def _next(name: str, key: str, *, chat: bool) -> None:
+def _next(name: str, key: str, *, chat: bool, whole: bool) -> None:
     serving.problem()
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
@@ -86,6 +86,8 @@ def _next(name: str, key: str, *, chat: bool) -> None:
             icon=":material/dns:",
             query_params={"view": "new", "model": name},
         )
+        if whole:  # an adapter gains nothing from fewer bits
+            quantize_links.smaller(name, _("Make it smaller"))
 
 
 def _files(run: Run, key: str) -> None:

@@ -108,6 +108,9 @@ def _figures(made: Plan) -> None:
         _figure(row, _("Time"), _("unknown"), _("nothing like it ran here yet"))
     left = made.steps - made.start_step
     each = _("{n} an epoch").format(n=f"{made.steps_per_epoch:,}")
+    if made.steps_low < made.steps_high:
+        band = f"{max(0, made.steps_low - made.start_step):,}–{made.steps_high - made.start_step:,}"
+        each = f"{band} · {each}"
     _figure(row, _("Steps"), f"{left:,}", each)
     free = _("{free} free").format(free=words.size(made.disk_free)) if made.disk_free is not None else ""
     _figure(row, _("On disk"), words.size(made.disk_bytes), free)

@@ -86,7 +86,7 @@ def _figures(found: Proof) -> None:
 
 
 def _share(title: str, part: Part | None) -> None:
-    tally = part.tally if part is not None else None
+    tally = part.judged if part is not None else None
     if tally is None:
         st.metric(_(title), "–")
         return

@@ -15,7 +15,19 @@ from backend.queue import folder, logs
 from backend.queue.rows import JobRow
 from backend.queue.wake import wake
 from backend.workspace import ROOT
-from ui import context, download_fixes, errors, finetune_links, job_memory, job_why, made_models, wait_words, words
+from ui import (
+    benchmark_links,
+    context,
+    download_fixes,
+    errors,
+    finetune_links,
+    job_memory,
+    job_why,
+    made_models,
+    quantize_links,
+    wait_words,
+    words,
+)
 
 JOBS_PAGE, CHAT_PAGE, MEMORY_PAGE = (ROOT / "pages" / f"{name}.py" for name in ("jobs", "chat", "memory"))
 METRICS = 3
@@ -41,7 +53,7 @@ def draw(row: JobRow, *, key: str, compact: bool = False, links: bool = True) ->
     Args:
         row: the job as the store gave it just now.
         key: unique on the page, stable for one job: the buttons are named after it.
-        compact: a few lines for lists (Home): no log, no list of what was made.
+        compact: a few lines for lists (Home): no log, and nothing to do with what was made.
         links: offer the ways to the job's details and log; off where they stand below the card.
     """
     with st.container(border=True, key=f"job_card_{key}", gap="xsmall" if compact else "small"):
@@ -162,8 +174,9 @@ def _state(row: JobRow, key: str, compact: bool) -> None:
     elif row.state == "cancelled":
         if not compact:
             st.markdown(_("Stopped on request. Resume goes on from what was saved."))
-    elif not compact:
-        made_models.draw(row, _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended), act, key)
+    else:
+        found = _artifacts(str(context.store().job_dir(row.id)), row.id, row.ended)
+        made_models.draw(row, found, act, key, compact=compact)
 
 
 def draw_live(row: JobRow) -> None:
@@ -245,6 +258,10 @@ def _buttons(row: JobRow, key: str, compact: bool, links: bool) -> None:
             st.page_link(CHAT_PAGE, label=_("Chat with it"), icon=":material/forum:")
         if row.verb in finetune_links.VERBS:
             finetune_links.draw(row.id, key)
+        elif row.verb in quantize_links.VERBS:
+            quantize_links.draw(row.id, key)
+        elif row.verb in benchmark_links.VERBS:
+            benchmark_links.draw(row.id)
         if row.health == "stopped":
             st.button(
                 _("Let it go on"),

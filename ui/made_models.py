@@ -17,7 +17,7 @@ from backend.workspace import ROOT
 from ui import compare_link, context, errors
 
 MODELS_PAGE, DATASETS_PAGE = ROOT / "pages" / "models.py", ROOT / "pages" / "datasets.py"
-SHOWN = 5
+SHOWN, BRIEFLY = 5, 2
 MADE = {
     "model": N_("Made the model {name}."),
     "adapter": N_("Made the adapter {name}."),
@@ -31,8 +31,12 @@ MADE = {
 MODELS = ("model", "adapter")
 
 
-def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
-    """Draw what ``row`` made. act: ``act(key, action, job_id)`` is the callback that shows on the card what goes wrong."""
+def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str, *, compact: bool = False) -> None:
+    """Draw what ``row`` made. act: ``act(key, action, job_id)`` is the callback that shows on the card what goes wrong.
+    compact: a line each and no buttons, and only the models and datasets, where it made any."""
+    if compact:
+        _brief(found)
+        return
     if not found:
         st.markdown(_("It ended well. It made no files."))
     listed = {str(entry["path"]): str(entry["name"]) for entry in entries(context.workspace())}
@@ -66,6 +70,19 @@ def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str) -> None:
                 on_click=act,
                 args=(key, partial(_receive, row.verb, path, label), row.id),
             )
+
+
+def _brief(found: list[dict[str, Any]]) -> None:
+    listed = {str(entry["path"]): str(entry["name"]) for entry in entries(context.workspace())}
+    for item in [one for one in found if one.get("kind") in (*MODELS, "dataset")][-BRIEFLY:] or found[-1:]:
+        path = str(item.get("path", ""))
+        label = listed.get(path) or str(item.get("label") or Path(path).name)
+        if item.get("kind") == "dataset":
+            label = label.rpartition("@")[0] or label
+        st.markdown(
+            ":green[:material/check_circle:] "
+            + _(MADE.get(str(item.get("kind")), MADE["file"])).format(name=f"**{errors.plain(label)}**")
+        )
 
 
 def _dataset(label: str, key: str) -> None:

@@ -12,7 +12,19 @@ from backend.engines import refusal
 from backend.i18n import N_, _
 from backend.queue.rows import JobRow
 from backend.servers import Server
-from ui import connect, errors, finetune_ways_in, model_fit, models_convert, models_details, serving, wait_words, words
+from ui import (
+    connect,
+    errors,
+    finetune_ways_in,
+    model_contract,
+    model_fit,
+    models_convert,
+    models_details,
+    quantize_links,
+    serving,
+    wait_words,
+    words,
+)
 
 IDLE = words.Look(N_("not running"), ":material/radio_button_unchecked:", "gray")
 BROKEN = words.Look(N_("not usable"), ":material/error:", "red")
@@ -38,12 +50,15 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
             models_convert.button(card.problem, f"{card.name}-safetensors", key)
         elif job is not None and server is None:
             _coming_up(job)
-        elif job is None and (reason := refusal(card)) is not None:
+        elif job is None and (reason := refusal(card)) is not None and reason.code not in model_contract.CODES:
             message, hint = reason.localized()
             st.markdown(f"{_state(card, job, server).icon} {errors.plain(message)} {errors.plain(hint)}")
             if card.unfit is not None and card.base is None:
                 _way_to_base(key)
             errors.link(reason)
+        otherwise = model_contract.changed(card)
+        if otherwise is not None:
+            model_contract.draw(card, otherwise, key, running=job is not None or server is not None)
         model_fit.draw(card, job)
         _buttons(card, job, server, key, primary)
         if server is not None:
@@ -142,3 +157,4 @@ def _buttons(card: ModelCard, job: JobRow | None, server: Server | None, key: st
             )
             connect.deploy_link(card.name)
         finetune_ways_in.from_model(card)
+        quantize_links.from_model(card)

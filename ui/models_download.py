@@ -124,5 +124,5 @@ def _jobs() -> None:
     if ended:
         st.subheader(_("Downloads that ended"), anchor=False)
     for row in ended:
-        # A compact card does not say what it made; the full one of a failed job has a log for which a list is no place.
+        # A compact card leads nowhere with what it made; the full one of a failed job has a log for which a list is no place.
         job_card.draw(row, key=f"download_{row.id}", compact=row.state != "succeeded")

@@ -109,6 +109,11 @@ PHASES = {
     "rehearse": N_("rehearsing"),
     "merge": N_("merging"),
     "prove": N_("checking what it learned"),
+    "calibrate": N_("choosing calibration rows"),
+    "quantize": N_("quantizing layers"),
+    "plan": N_("planning"),
+    "report": N_("measuring a report card"),
+    "time": N_("measuring speed"),
 }
 
 METRICS = {
@@ -127,6 +132,9 @@ METRICS = {
     "files_total": N_("files in all"),
     "pairs": N_("pairs"),
     "refused": N_("refused"),
+    "requests_s": N_("requests/s"),
+    "first_token_s": N_("first token (s)"),
+    "failed": N_("failed"),
 }
 """What a metric is called; any other one stands for itself."""
 SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")

@@ -85,6 +85,9 @@ def in_lines(made: Plan) -> list[str]:
                 warmup=made.warmup_steps,
             )
         )
+        if made.steps_low < made.steps_high:
+            text = _("{low} to {high} steps, by which rows are held out and mixed in when it begins")
+            lines.append(text.format(low=f"{made.steps_low:,}", high=f"{made.steps_high:,}"))
     if made.seconds is not None:
         text = _("about {likely}, between {low} and {high} ({source})")
         span = made.seconds

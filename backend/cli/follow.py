@@ -25,6 +25,7 @@ PHASES = {
     "install": N_("installing packages"),
     "patch": N_("applying patches"),
     "selftest": N_("testing itself"),
+    "time": N_("measuring speed"),
 }
 
 

@@ -19,6 +19,13 @@ from backend.workspace import read_json
 
 DATASET, CONFIG = "wikitext", "wikitext-2-raw-v1"
 """What ``--calib-dataset wikitext2`` asks the library for."""
+ARCHITECTURES = (
+    "InternLM2ForCausalLM", "InternLM3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "Qwen3MoeForCausalLM",
+    "Qwen3_5ForConditionalGeneration", "Qwen3_5MoeForConditionalGeneration", "LlamaForCausalLM", "LlavaLlamaForCausalLM",
+    "MGMLlamaForCausalLM", "InternS2PreviewForConditionalGeneration", "Phi3ForCausalLM", "ChatGLMForConditionalGeneration",
+    "MixtralForCausalLM", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration", "MistralForCausalLM",
+)  # fmt: skip
+"""The kinds of models that it knows (``LAYER_TYPE_MAP`` in lmdeploy/lite/apis/calibrate.py)."""
 CARD = f"""---
 configs:
 - config_name: {CONFIG}
@@ -35,7 +42,8 @@ _LAYER = re.compile(r"^\S*\.(?P<number>\d+)(?P<kind>, samples: \d+,| smooth weig
 class Awq:
     """One 4-bit copy. model, out: absolute folders, out may not be there. samples: how many pieces of the rows; 0: rounded
     without looking at any. sample_tokens: of each piece; all rows together must be longer. batch: pieces at once. group:
-    weights that share a scale; divides the width of every layer. device: ``cpu`` or ``cuda``."""
+    weights that share a scale; divides the width of every layer. device: ``cpu`` or ``cuda``. dtype: ``float16`` or ``bfloat16``; empty:
+    as stored, 32 bits as float16 (on the CPU name float16: for bfloat16 it asks CUDA). trust_code: run program code of the model's folder."""
 
     model: Path
     out: Path
@@ -46,6 +54,8 @@ class Awq:
     symmetric: bool = False
     search_scale: bool = False
     device: str = "cuda"
+    dtype: str = ""
+    trust_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,14 +84,32 @@ def write_calibration(folder: Path, rows: Iterable[str]) -> int:
 
 def command(python: Path, what: Awq) -> list[str]:
     """What makes the copy; its current folder is the one of :func:`write_calibration`."""
-    argv = [str(python), "-m", "lmdeploy", "lite", "auto_awq", str(what.model)]
-    argv += [f"--work-dir={what.out}", f"--device={what.device}", f"--w-group-size={what.group}", "--w-bits=4"]
-    argv += [f"--calib-samples={what.samples}"]
-    if what.samples:
-        argv += ["--calib-dataset=wikitext2", f"--calib-seqlen={what.sample_tokens}", f"--batch-size={what.batch}"]
+    argv = _start(python, "auto_awq", what)
+    argv += [f"--w-group-size={what.group}", "--w-bits=4", f"--calib-samples={what.samples}"]
+    argv += _rows(what) if what.samples else []
     argv += ["--w-sym"] if what.symmetric else []
-    argv += ["--search-scale"] if what.search_scale else []
-    return argv
+    return argv + _switches(what)
+
+
+def smooth_command(python: Path, what: Awq) -> list[str]:
+    """What makes a copy in int8 for the PyTorch core (SmoothQuant), which needs rows and a GPU; ``group`` and ``symmetric`` mean nothing."""
+    argv = [*_start(python, "smooth_quant", what), "--quant-dtype=int8", f"--calib-samples={what.samples}"]
+    return [*argv, *_rows(what), *_switches(what)]
+
+
+def _start(python: Path, verb: str, what: Awq) -> list[str]:
+    argv = [str(python), "-m", "lmdeploy", "lite", verb, str(what.model)]
+    return [*argv, f"--work-dir={what.out}", f"--device={what.device}"]
+
+
+def _rows(what: Awq) -> list[str]:
+    return ["--calib-dataset=wikitext2", f"--calib-seqlen={what.sample_tokens}", f"--batch-size={what.batch}"]
+
+
+def _switches(what: Awq) -> list[str]:
+    argv = ["--search-scale"] if what.search_scale else []
+    argv += [f"--dtype={what.dtype}"] if what.dtype else []
+    return argv + (["--trust-remote-code"] if what.trust_code else [])
 
 
 def environ(folder: Path) -> dict[str, str]:
@@ -120,12 +148,13 @@ class Progress:
         return [(name, self._shares[name]) for name in names[: names.index(phase)]]
 
 
-def finished(what: Awq, code: int, lines: Sequence[str]) -> Copy:
-    """The copy that a run has made. ``code``, ``lines``: exit code and output of :func:`command`.
+def finished(what: Awq, code: int, lines: Sequence[str], method: str = "awq") -> Copy:
+    """The copy that a run has made. ``code``, ``lines``: exit code and output of :func:`command`; ``method``: ``smooth_quant`` after
+    :func:`smooth_command`.
 
     Raises:
         PanelError: ``awq_failed``, with its last words (:mod:`backend.diagnosis` knows more of them); ``awq_no_copy``: it
-            ended well, and yet what it has left is no smaller copy in 4 bits.
+            ended well, and yet what it has left is no smaller copy.
     """
     if code:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "-")
@@ -139,11 +168,13 @@ def finished(what: Awq, code: int, lines: Sequence[str]) -> Copy:
     config = read_json(what.out / "config.json")
     quantization = config.get("quantization_config") if isinstance(config, dict) else None
     before, after = weight_bytes(what.model), weight_bytes(what.out)
-    made = isinstance(quantization, dict) and (quantization.get("quant_method"), quantization.get("bits")) == ("awq", 4)
+    found = quantization if isinstance(quantization, dict) else {}
+    # What SmoothQuant writes names no bits.
+    made = found.get("quant_method") == method and found.get("bits", 4) == 4
     if not made or not 0 < after < before:
         raise PanelError(
             "awq_no_copy",
-            N_("LMDeploy has ended without an error, but {folder} holds no smaller copy in 4 bits."),
+            N_("LMDeploy has ended without an error, but {folder} holds no smaller copy."),
             N_("The log of this job has all that it said."),
             folder=str(what.out),
         )

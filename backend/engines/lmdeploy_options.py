@@ -23,6 +23,8 @@ QUANTIZED = {
 """Quantized weights that each core loads."""
 GROUP_SIZES = {"awq": (128,), "gptq": (128,), "compressed-tensors": (32, 128)}
 """Weights with one scale that TurboMind takes."""
+PYTORCH_GROUP = 32
+"""And the PyTorch core, of compressed-tensors."""
 NOT_FOR_CHAT = re.compile(r"Reward|MTP|Draft|Eagle")
 """Architectures that LMDeploy lists but that score texts, or only help another model."""
 FEWEST_BLOCKS = 16
@@ -57,6 +59,20 @@ def _turbomind_loads(card: ModelCard) -> bool:
         return False
     sizes = GROUP_SIZES.get(method)
     return sizes is None or card.quantization_group_size in (None, *sizes)
+
+
+def _loads(card: ModelCard, chosen: str) -> bool:
+    """Whether the weights of ``card`` are quantized as this core knows it, or not at all."""
+    method = card.quantization_method
+    if not method:
+        return True
+    if method not in QUANTIZED[chosen]:
+        return False
+    if chosen == "turbomind":
+        return _turbomind_loads(card)
+    # pytorch/config.py, _parse_compressed_tensors_config: 4 bits in groups of 32, and nothing else of that format.
+    fits = card.quantization_bits in (0, 4) and card.quantization_group_size in (None, PYTORCH_GROUP)
+    return method != "compressed-tensors" or fits
 
 
 def problems(spec: ServeSpec, card: ModelCard, gpus: int | None) -> list[Problem]:
@@ -94,7 +110,7 @@ def _weights(spec: ServeSpec, card: ModelCard, chosen: str) -> list[Problem]:
     if not knows(card, chosen):
         text = _("The {core} core does not know {architecture}: choose the other one, or auto.")
         found.append(Problem("backend", text.format(core=title, architecture=card.architecture or "?")))
-    if method and (method not in QUANTIZED[chosen] or (chosen == "turbomind" and not _turbomind_loads(card))):
+    if not _loads(card, chosen):
         text = _(
             "The {core} core does not load weights quantized like these ({quantization}): choose the other one, or auto."
         )

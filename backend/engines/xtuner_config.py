@@ -68,7 +68,7 @@ class Settings:
     are trained stay float32. steps, warmup_steps, save_every, log_every: optimizer steps. max_length: tokens of a row, the
     rest is cut off; with ``pack``, rows are joined until they have as many. target_modules: names of the matrices with an
     adapter; empty: all linear ones but the head. keep: how many checkpoints; -1 all. load_from: a checkpoint whose weights
-    it begins with.
+    it begins with. shuffle: rows come in another order each epoch; else as they stand in the file.
     """
 
     model: Path
@@ -101,6 +101,7 @@ class Settings:
     map_workers: int = 1
     seed: int = 42
     load_from: Path | None = None
+    shuffle: bool = True
 
     @property
     def iterations(self) -> int:
@@ -203,6 +204,7 @@ def text(settings: Settings) -> str:
         "map_fn": "openai_map_fn" if settings.rows == "messages" else "None",
         "max_length": settings.max_length,
         "pack": settings.pack,
+        "shuffle": settings.shuffle,
         "batch_size": settings.batch_size,
         "accumulation": settings.accumulation,
         "learning_rate": settings.learning_rate,

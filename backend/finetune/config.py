@@ -17,7 +17,7 @@ from backend.envs import places
 from backend.errors import PanelError
 from backend.finetune import xtuner
 from backend.finetune.faults import Faults
-from backend.i18n import _
+from backend.said import _
 from backend.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def _xtuner(workspace: Workspace, made: Plan, card: ModelCard, model: TokenModel
         return made
     # A person who wrote the file says in it how long it trains.
     with contextlib.suppress(ValueError, SyntaxError):
-        made = replace(made, steps=xtuner_edit.read(spec.config_text).steps)
+        steps = xtuner_edit.read(spec.config_text).steps
+        made = replace(made, steps=steps, steps_low=steps, steps_high=steps)
     return made
 
 

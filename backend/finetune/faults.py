@@ -1,5 +1,5 @@
-"""What can be wrong with a plan, and the presses that mend it. Texts are translated where a fault is made: a plan is drawn at once,
-and kept for the record only."""
+"""What can be wrong with a plan, and the presses that mend it. Texts read in the language of whoever made the plan; a plan that is
+kept holds what they were made of (:mod:`backend.said`), and reads in that of whoever opens it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from backend import said
 from backend.errors import PanelError
 
 Source = Literal["rehearsal", "earlier", "assumed"]
@@ -36,7 +37,7 @@ class Fault:
 
     def sentence(self) -> str:
         """message and hint as one text."""
-        return " ".join(part for part in (self.message, self.hint) if part)
+        return said.joined((self.message, self.hint))
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Faults:
 
     def of(self, error: PanelError, where: str, *, fatal: bool = True, ways: tuple[Way, ...] = ()) -> None:
         """What ``error`` says."""
-        message, hint = error.localized()
-        self.add(error.code, where, message, hint, fatal=fatal, ways=ways)
+        params = {name: said.stored(value) for name, value in error.params.items()}
+        texts = [said.Said.of({"said": text, "params": params}) if text else "" for text in (error.message, error.hint)]
+        self.add(error.code, where, *texts, fatal=fatal, ways=ways)
 
     def has(self, where: str) -> bool:
         """Whether something fatal was found about this field."""
@@ -73,8 +75,22 @@ class Faults:
 
 
 def as_dict(fault: Fault) -> dict[str, Any]:
-    """JSON-able."""
-    return {**vars(fault), "ways": [dict(vars(way)) for way in fault.ways]}
+    """JSON-able: texts as they read now, and under ``said`` what :func:`kept` makes them of in another language."""
+    texts = {name: said.stored(getattr(fault, name)) for name in ("message", "hint")}
+    ways = [{**vars(way), "said": said.stored(way.label)} for way in fault.ways]
+    return {**vars(fault), "said": texts, "ways": ways}
+
+
+def kept(data: Any) -> list[Fault]:
+    """The faults that a plan was kept with (:func:`as_dict` of each), in the language of the current person; without their ways,
+    for it has begun. What is none is left out."""
+    found = []
+    for one in data if isinstance(data, list) else ():
+        if isinstance(one, dict) and isinstance(one.get("message"), str):
+            texts = one.get("said") or {}
+            message, hint = (str(said.read(texts.get(name, one.get(name, "")))) for name in ("message", "hint"))
+            found.append(Fault(str(one.get("code")), str(one.get("field")), message, hint, bool(one.get("fatal"))))
+    return found
 
 
 def merged(spec: Mapping[str, Any], way: Way) -> dict[str, Any]:

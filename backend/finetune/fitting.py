@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from backend.errors import PanelError
 from backend.finetune.faults import Way
-from backend.i18n import _
 from backend.memory.forecast import Change, ModelFacts, TrainPlan, estimate, solve
+from backend.said import _, joined
 from backend.specs.finetune import FinetuneSpec
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _together(known: ModelFacts, train: TrainPlan, free: int) -> tuple[Way, ...]
         }
         if fields and made.p95 <= free:
             titles = [_(FinetuneSpec.model_fields[name].title or name) for name in fields]
-            label = _("Change together: {names}").format(names=", ".join(titles))
+            label = _("Change together: {names}").format(names=joined(titles, ", "))
             return (Way(_labelled(label, int(made.p95)), fields, int(made.p95)),)
     return ()
 

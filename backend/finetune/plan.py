@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from backend import said
 from backend.catalog.cards import ModelCard
 from backend.errors import PanelError, SpecError
 from backend.finetune import (
@@ -46,7 +47,8 @@ __all__ = ["Fault", "Plan", "Source", "Span", "Way", "again", "checked", "plan"]
 class Plan:
     """spec: settled: version, device, dtype, template, name, and how often is evaluated, saved and asked. rows: that are learned
     from; general_rows: bundled ones that are mixed in. tokens: of an epoch. packed_rows: what the training sees as rows in it.
-    steps: in all, of which ``start_step`` were done by the checkpoint that it goes on from. effective_batch: rows of a step.
+    steps: in all, of which ``start_step`` were done by the checkpoint that it goes on from; between ``steps_low`` and
+    ``steps_high``, where that depends on which rows are drawn. effective_batch: rows of a step.
     exact: every row was counted; else numbers are of a sample. seconds: None where nobody can tell. memory: None for the
     same reason. free: bytes where it will run. checkpoint_bytes: of one; result_bytes: of what is made; disk_bytes: of all
     that is kept, at the fullest moment. foreseen: ``memory`` before what was measured here corrected it; measured_by: the job
@@ -62,6 +64,8 @@ class Plan:
     rows_cut: int = 0
     packed_rows: int = 0
     steps: int = 0
+    steps_low: int = 0
+    steps_high: int = 0
     start_step: int = 0
     steps_per_epoch: int = 0
     warmup_steps: int = 0
@@ -94,7 +98,7 @@ class Plan:
         return plain | {
             "spec": self.spec.model_dump(mode="json"),
             "seconds": vars(self.seconds) if self.seconds else None,
-            "memory": _memory_dict(self.memory),
+            "memory": planned.as_plain(self.memory) if self.memory else None,
             "train_plan": asdict(self.train_plan) if self.train_plan else None,
             "evaluated": list(self.evaluated),
             "faults": [as_dict(fault) for fault in self.faults],
@@ -116,7 +120,9 @@ def plan(workspace: Workspace, data: Mapping[str, Any] | FinetuneSpec, machine: 
     if seen.version is not None:
         spec = spec.model_copy(update={"version": seen.version.info.id})
     counted = (
-        counting.count(spec, seen.counts, seen.train, seen.validation, exact=seen.exact) if seen.counts else NOTHING
+        counting.count(spec, seen.counts, seen.train, seen.validation, exact=seen.exact, **seen.doubts(spec))
+        if seen.counts
+        else NOTHING
     )
     preflight_counts.check_counts(spec, card, seen, counted, faults)
     preflight_rows.check_learned(spec, seen, faults)
@@ -132,6 +138,8 @@ def plan(workspace: Workspace, data: Mapping[str, Any] | FinetuneSpec, machine: 
         rows_cut=counted.rows_cut,
         packed_rows=counted.packed_rows,
         steps=counted.steps,
+        steps_low=counted.steps_low,
+        steps_high=counted.steps_high,
         start_step=start,
         steps_per_epoch=counted.steps_per_epoch,
         warmup_steps=counted.warmup_steps,
@@ -172,8 +180,8 @@ def again(workspace: Workspace, kept: Mapping[str, Any], machine: Machine | None
 
 
 NUMBERS = (
-    "rows", "validation_rows", "general_rows", "test_rows", "tokens", "rows_cut", "packed_rows", "steps", "steps_per_epoch",
-    "warmup_steps",
+    "rows", "validation_rows", "general_rows", "test_rows", "tokens", "rows_cut", "packed_rows", "steps", "steps_low",
+    "steps_high", "steps_per_epoch", "warmup_steps",
 )  # fmt: skip
 """What of a plan follows from the rows."""
 
@@ -186,7 +194,7 @@ def _accepted(made: Plan) -> Plan:
         "finetune_refused",
         N_("This training cannot be started. {listing}"),
         N_("Change the settings named and start it again."),
-        listing=" ".join(fault.sentence() for fault in fatal),
+        listing=said.joined(fault.sentence() for fault in fatal),
         problems=[{"field": fault.field, "code": fault.code, "message": fault.sentence()} for fault in fatal],
     )
 
@@ -245,18 +253,3 @@ def _measured(
     preflight_room.check_memory(made, faults)
     preflight_room.check_disk(made, faults)
     return made
-
-
-def _memory_dict(memory: Planned | None) -> dict[str, Any] | None:
-    if memory is None:
-        return None
-    made = memory.estimate
-    return {
-        "kind": memory.kind,
-        "low": memory.low,
-        "p50": int(made.p50),
-        "p95": int(made.p95),
-        "fits": made.fits,
-        "why": str(made.why),
-        "terms": {term.name: int(term.p50) for term in made.terms},
-    }

@@ -16,8 +16,9 @@ from backend.finetune import here
 from backend.finetune.faults import Faults, Way
 from backend.finetune.here import Here
 from backend.finetune.preflight_processors import no_bitsandbytes, no_deepspeed, no_gpu
-from backend.i18n import N_, _
+from backend.i18n import N_
 from backend.memory.machine import Machine
+from backend.said import _
 from backend.specs.finetune import Engine, FinetuneSpec
 from backend.workspace import Workspace
 

@@ -7,7 +7,7 @@ from backend.engines.xtuner_config import MIN_WARMUP_ITERATIONS
 from backend.finetune.counting import Counted, long_enough
 from backend.finetune.faults import Faults, Way
 from backend.finetune.preflight_rows import FEW_ROWS, Seen
-from backend.i18n import _, ngettext
+from backend.said import _, ngettext
 from backend.specs.finetune import FinetuneSpec
 
 CUT_SHARE = 0.05

@@ -12,8 +12,8 @@ from backend.errors import PanelError
 from backend.finetune import files
 from backend.finetune.faults import Faults, Way
 from backend.finetune.files import Checkpoint
-from backend.i18n import _
 from backend.queue.folder import SPEC
+from backend.said import _, joined
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import Workspace, read_json
 
@@ -118,7 +118,7 @@ def _check_like(workspace: Workspace, spec: FinetuneSpec, folder: Path, faults: 
     faults.add(
         "finetune_start_other",
         "start_from",
-        _("The checkpoint to begin from was made with other settings: {names}.").format(names=", ".join(titles)),
+        _("The checkpoint to begin from was made with other settings: {names}.").format(names=joined(titles, ", ")),
         _("Take those of its run, or begin from another checkpoint."),
         ways=tuple(ways),
     )

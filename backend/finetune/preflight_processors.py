@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.finetune.faults import Faults, Way
 from backend.finetune.here import Here
-from backend.i18n import _
+from backend.said import Said, _
 from backend.specs.finetune import FinetuneSpec
 
 
@@ -112,7 +112,7 @@ def _check_method(spec: FinetuneSpec, found: Here, faults: Faults) -> None:
     )
 
 
-def no_gpu(found: Here) -> str:
+def no_gpu(found: Here) -> Said:
     if found.torch_cpu:
         return _("The torch that would train was built for the CPU, so the GPU of this machine cannot be used.")
     if found.machine.gpu_problem:
@@ -120,9 +120,9 @@ def no_gpu(found: Here) -> str:
     return _("This machine shows no NVIDIA GPU.")
 
 
-def no_bitsandbytes() -> str:
+def no_bitsandbytes() -> Said:
     return _("QLoRA needs the package bitsandbytes, which is not installed here.")
 
 
-def no_deepspeed() -> str:
+def no_deepspeed() -> Said:
     return _("DeepSpeed is not installed where this engine runs.")

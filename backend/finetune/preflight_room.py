@@ -11,11 +11,11 @@ from backend.errors import PanelError
 from backend.finetune import fitting, times
 from backend.finetune.faults import Faults, Way
 from backend.finetune.here import Here
-from backend.i18n import _
 from backend.memory import trust
 from backend.memory.budget import Budget, free_now
 from backend.memory.planned import Planned
 from backend.memory.sample import HOST
+from backend.said import _
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import Workspace
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from backend.catalog.cards import ModelCard
 from backend.data.rows import split_of
@@ -14,7 +15,7 @@ from backend.data.versions import Version
 from backend.errors import PanelError
 from backend.finetune import rows
 from backend.finetune.faults import Faults, Way
-from backend.i18n import _, ngettext
+from backend.said import _, ngettext
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import Workspace
 
@@ -48,6 +49,21 @@ class Seen:
     @property
     def test(self) -> int:
         return self.version.info.counts.get("test", 0) if self.version is not None else 0
+
+    def doubts(self, spec: FinetuneSpec) -> dict[str, Any]:
+        """What is known of rows that are drawn later, as :func:`backend.finetune.counting.count` takes it.
+
+        Raises:
+            ModelError: as :func:`backend.finetune.rows.lengths`.
+        """
+        looked, counts = self.looked or rows.Looked(), self.counts or Counter[int]()
+        refused = self.train - counts.total() if self.exact else 0
+        cut = sum(number for tokens, number in counts.items() if tokens > spec.max_length)  # their answer may be gone
+        return {
+            "mixed": rows.mixed_in(self.model) if spec.replay and self.model is not None else None,
+            "alike": looked.alike if looked.train >= self.train else self.train,
+            "lost": looked.silent + refused + round(cut * self.train / max(1, counts.total())),
+        }
 
 
 def see(workspace: Workspace, spec: FinetuneSpec, card: ModelCard | None, faults: Faults) -> Seen:

@@ -46,6 +46,7 @@ HEADLINES = {
 }
 LANGUAGES = {"en": N_("English"), "zh": N_("Chinese"), "": N_("other languages")}
 SPLITS = {"test": N_("Held-out questions"), "validation": N_("Validation rows"), "general": N_("General questions")}
+DISTANCES = {"near": N_("in usual words"), "far": N_("in unusual words")}
 LITTLE = 0.2
 """A base that answers less of the general slice cannot be seen to forget."""
 
@@ -120,6 +121,11 @@ def table(found: Proof) -> list[Line]:
         if one is not None and one.tally is not None:
             label = _(SPLITS.get(one.split, SPLITS["test"]))
             lines.append(_line(label, one.tally))
+            lines += [
+                _line(_("{part}: {language}").format(part=label, language=_(DISTANCES[name])), each)
+                for name, each in one.distances.items()
+                if name in DISTANCES
+            ]
             if len(one.languages) > 1:
                 lines += [
                     _line(_("{part}: {language}").format(part=label, language=language(name)), each)
@@ -150,7 +156,7 @@ def language(code: str) -> str:
 
 
 def _questions(asked: Part, counts: bool) -> list[str]:
-    found = asked.tally
+    found = asked.judged
     told = _left_out(asked)
     if found is None:
         return [
@@ -158,6 +164,10 @@ def _questions(asked: Part, counts: bool) -> list[str]:
             _("None of the held-out questions has an answer that can be checked by itself: read some below."),
         ]
     counted = _("Of {n} held-out questions the tuned model answers {tuned} right, the base model {base}.")
+    if found is not asked.tally:
+        counted = _(
+            "Of {n} held-out questions in usual words the tuned model answers {tuned} right, the base model {base}."
+        )
     told += [counted.format(n=found.n, tuned=found.tuned, base=found.base)] if counts else []
     if knew(found):
         told.append(_("The base model could do nearly all of it before."))
@@ -172,12 +182,16 @@ def _questions(asked: Part, counts: bool) -> list[str]:
     told.append(likely.format(low=_points(found.low), high=_points(found.high)))
     if found.n < FEW:
         told.append(_("{n} questions are few: the figures are rough.").format(n=found.n))
-    if len(asked.languages) > 1:
+    if len(asked.judged_languages) > 1:
         each = [
             _("{language}: {tuned} of {n}").format(language=language(name), tuned=one.tuned, n=one.n)
-            for name, one in asked.languages.items()
+            for name, one in asked.judged_languages.items()
         ]
         told.append(_("By language, tuned: {list}.").format(list=", ".join(each)))
+    far = asked.distances.get("far")
+    if far is not None and found is not asked.tally:
+        said = _("In unusual words, far from all that it was taught, it answers {tuned} of {n} right, the base {base}.")
+        told.append(said.format(tuned=far.tuned, n=far.n, base=far.base))
     if asked.tuned_endless > max(asked.base_endless, asked.asked // 20):
         told.append(
             ngettext(
@@ -273,10 +287,16 @@ def _part(data: Any) -> Part | None:
     found = files.build(data, Part)
     if found is None:
         return None
-    each: Mapping[str, Any] = found.languages if isinstance(found.languages, Mapping) else {}
-    tallies = {name: files.build(one, Tally) for name, one in each.items()}
     return replace(
         found,
         tally=files.build(found.tally, Tally),
-        languages={name: one for name, one in tallies.items() if one is not None},
+        languages=_tallies(found.languages),
+        distances=_tallies(found.distances),
+        near_languages=_tallies(found.near_languages),
     )
+
+
+def _tallies(data: Any) -> dict[str, Tally]:
+    each: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    found = {name: files.build(one, Tally) for name, one in each.items()}
+    return {name: one for name, one in found.items() if one is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ FORGOT = 0.05
 @dataclass(frozen=True)
 class Answer:
     """One question and both answers. part: ``questions`` or ``general``. *_right: None where it cannot be told. *_ended: the
-    model ended the answer by itself, before the limit."""
+    model ended the answer by itself, before the limit. distance: of the question's words from the taught ones, ``near``, ``far`` or
+    not said."""
 
     part: str
     language: str
@@ -38,6 +39,7 @@ class Answer:
     tuned_right: bool | None
     base_ended: bool = True
     tuned_ended: bool = True
+    distance: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Tally:
 @dataclass(frozen=True)
 class Part:
     """Questions of one kind. split: of the dataset; ``general`` for the slice. asked: of ``there``, of both models; the rest
-    was left out for the time. tally: None where no answer can be told. base_endless, tuned_endless: answers that ran to the limit."""
+    was left out for the time. tally: None where no answer can be told. base_endless, tuned_endless: answers that ran to the limit.
+    distances: ``near`` and ``far`` apart, where rows say how far their words are from the taught ones; near_languages: of ``near``."""
 
     split: str
     asked: int
@@ -70,6 +73,19 @@ class Part:
     languages: dict[str, Tally] = field(default_factory=dict)
     base_endless: int = 0
     tuned_endless: int = 0
+    distances: dict[str, Tally] = field(default_factory=dict)
+    near_languages: dict[str, Tally] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> Tally | None:
+        """What a verdict rests on: questions in the words that people use, where these are told apart and enough."""
+        near = self.distances.get("near")
+        return near if near is not None and near.n >= LEAST else self.tally
+
+    @property
+    def judged_languages(self) -> dict[str, Tally]:
+        """The same by language."""
+        return self.near_languages if self.judged is not self.tally else self.languages
 
 
 @dataclass(frozen=True)
@@ -104,17 +120,25 @@ class Proof:
 
 def part(split: str, answers: Sequence[Answer], there: int) -> Part:
     """Count ``answers`` of one kind, of ``there`` questions."""
-    languages = sorted({one.language for one in answers})
-    tallies = {name: tally([one for one in answers if one.language == name]) for name in languages}
+    near = [one for one in answers if one.distance == "near"]
     return Part(
         split,
         len(answers),
         there,
         tally(answers),
-        {name: found for name, found in tallies.items() if found is not None},
+        _tallies(answers, lambda one: one.language),
         sum(not one.base_ended for one in answers),
         sum(not one.tuned_ended for one in answers),
+        _tallies([one for one in answers if one.distance], lambda one: one.distance),
+        _tallies(near, lambda one: one.language),
     )
+
+
+def _tallies(answers: Sequence[Answer], kind: Callable[[Answer], str]) -> dict[str, Tally]:
+    """Kind -> its count, for kinds of which something can be told."""
+    kinds = sorted(set(map(kind, answers)))
+    found = {name: tally([one for one in answers if kind(one) == name]) for name in kinds}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def tally(answers: Sequence[Answer]) -> Tally | None:
@@ -130,7 +154,7 @@ def tally(answers: Sequence[Answer]) -> Tally | None:
 
 def verdicts(questions: Part | None, loss: Losses | None, general: Part | None) -> tuple[str, ...]:
     """What the numbers carry: the main verdict, and ``forgot`` where that is so, too."""
-    asked = questions.tally if questions is not None else None
+    asked = questions.judged if questions is not None else None
     main, by_loss = _of_tally(asked), _of_loss(loss)
     if main == "unknown":
         # Of too few questions the loss says more; but not that answers are right.

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from backend.finetune.faults import Faults, Way
-from backend.i18n import _
+from backend.said import _
 from backend.specs.finetune import FinetuneSpec
 
 NEEDED = ("model", "dataset")

@@ -7,16 +7,17 @@ characters of text (from the file that the job ``count_tokens`` left: all). Vers
 from __future__ import annotations
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
 
 from backend.data.rows import Row, parse, split_of, trained
 from backend.data.tokens import histogram
-from backend.data.tokens.lengths import Lengths
+from backend.data.tokens.lengths import Lengths, count
 from backend.data.tokens.model import TokenModel
 from backend.data.versions import Version
 
@@ -25,6 +26,8 @@ LEAST_COUNTED = 16
 KEPT = 16
 NAMED = 3
 """Row numbers that are named of those with the same fault."""
+MIXED = Path(__file__).parent / "data" / "mixed.jsonl"
+"""The first general rows of seed 0: of those of another seed, which only the job makes, the lengths are much the same."""
 T = TypeVar("T")
 _kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 _lock = threading.Lock()
@@ -34,7 +37,8 @@ _lock = threading.Lock()
 class Looked:
     """What rows of the split ``train`` are like. looked: how many were looked at; numbers of rows count from 1, in the whole
     version. silent: in which nothing is to be learned. empty: with an answer to be learned that holds nothing; where that is
-    all that a row has, it counts as both. same: that say the same as one before. replayed: general ones, put in against forgetting. pictured, with_tools: with pictures, with results of
+    all that a row has, it counts as both. same: that say the same as one before; alike: of those that ask the same, whatever is answered, the
+    most. replayed: general ones, put in against forgetting. pictured, with_tools: with pictures, with results of
     functions. characters: of text in all that were looked at."""
 
     looked: int = 0
@@ -43,6 +47,7 @@ class Looked:
     empty: list[int] = field(default_factory=list)
     empty_count: int = 0
     same: int = 0
+    alike: int = 1
     replayed: int = 0
     pictured: int = 0
     with_tools: list[int] = field(default_factory=list)
@@ -75,6 +80,16 @@ def lengths(model: TokenModel, version: Version) -> Lengths:
     )
 
 
+def mixed_in(model: TokenModel) -> Counter[int]:
+    """Tokens -> rows of some of the general rows that a training mixes in (:mod:`jobs.finetuning.general`), as this model's
+    tokenizer counts them.
+
+    Raises:
+        ModelError: as :func:`lengths`.
+    """
+    return _once(("mixed", model.fingerprint), lambda: _mixed_in(model))
+
+
 def guessed(version: Version) -> Counter[int]:
     """Tokens -> rows of the split ``train`` where no tokenizer can be asked: four bytes a token, all rows alike."""
     rows = version.info.counts.get("train", len(version))
@@ -83,7 +98,7 @@ def guessed(version: Version) -> Counter[int]:
 
 
 def _look(version: Version) -> Looked:
-    found, seen, read = Looked(), set[bytes](), 0
+    found, seen, asked, read = Looked(), set[bytes](), Counter[bytes](), 0
     for number, line in enumerate(version.lines(), start=1):
         read += len(line)
         if read > LOOK_BYTES:
@@ -93,7 +108,15 @@ def _look(version: Version) -> Looked:
         found.characters += sum(len(one["content"]) for one in row["messages"])
         if split_of(row) == "train":
             _add(found, number, row, seen)
+            asked[orjson.dumps([one["content"] for one in row["messages"] if one["role"] == "user"])] += 1
+    found.alike = max(asked.values(), default=1)
     return found
+
+
+def _mixed_in(model: TokenModel) -> Counter[int]:
+    found = Lengths(0)
+    deque(count(model, enumerate(map(parse, MIXED.read_bytes().splitlines()), start=1), found), maxlen=0)
+    return found.of()
 
 
 def _parsed(version: Version, line: bytes) -> Row:

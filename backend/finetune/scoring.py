@@ -30,7 +30,8 @@ _MARKS = re.compile(r"^[\W_]+|[\W_]+$")
 class Question:
     """What both models are asked. messages: up to the answer. expected: the answer that the row has. rule: how an answer is
     judged by ``texts``: it has to hold ``all`` of them, ``any`` of them, be or begin with the one (``short``), or it cannot
-    be told (empty). language: ``en``, ``zh``, or empty for others."""
+    be told (empty). language: ``en``, ``zh``, or empty for others. distance: how far its words are from the taught ones, ``near``
+    or ``far``, where the row says so."""
 
     messages: list[Message]
     expected: str
@@ -38,6 +39,7 @@ class Question:
     rule: Rule = ""
     texts: tuple[str, ...] = ()
     tools: list[dict[str, Any]] = field(default_factory=list)
+    distance: str = ""
 
     @property
     def asked(self) -> str:
@@ -58,7 +60,8 @@ def question(row: Row) -> Question | None:
     rule, texts = _rule(told.get("expect"), expected, bool(messages[last].get("tool_calls")))
     if rule == "all" and any(holds(one["content"], text) for one in messages[:last] for text in texts):
         rule, texts = "", ()  # who only repeats the question would be right, too
-    return Question(messages[:last], expected, language, rule, texts, row.get("tools") or [])
+    distance = str(told.get("distance") or "")
+    return Question(messages[:last], expected, language, rule, texts, row.get("tools") or [], distance)
 
 
 def right(asked: Question, answer: str) -> bool | None:

@@ -27,7 +27,7 @@ from backend.specs.finetune import FinetuneSpec
 from backend.specs.serve import ServeSpec
 from backend.workspace import Workspace
 
-VERBS = ("serve", "convert", "finetune", "rehearse")
+VERBS = ("serve", "convert", "finetune", "rehearse", "quantize")
 """The kinds of jobs that a forecast is made of."""
 DEFAULT_CONTEXT = 2048
 TOGETHER_TOKENS, MOST_TOGETHER_TOKENS = 8192, 32768
@@ -91,7 +91,25 @@ def of_job(workspace: Workspace, verb: str, data: Mapping[str, Any], machine: Ma
         from backend.finetune.plan import plan  # it asks for the rows, which is more than most callers need
 
         return plan(workspace, data, machine).foreseen
+    if verb == "quantize":
+        from backend.quantize.plan import plan as quantize_plan
+
+        return quantize_plan(workspace, data, machine).foreseen
     return None
+
+
+def as_plain(made: Planned) -> dict[str, Any]:
+    """JSON-able, bytes: what plans keep and the command line prints."""
+    found = made.estimate
+    return {
+        "kind": made.kind,
+        "low": made.low,
+        "p50": int(found.p50),
+        "p95": int(found.p95),
+        "fits": found.fits,
+        "why": str(found.why),
+        "terms": {term.name: int(term.p50) for term in found.terms},
+    }
 
 
 def serving(

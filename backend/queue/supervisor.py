@@ -89,7 +89,13 @@ class Supervisor:
             self.watch(process)
         self.clean_up()
         self.read_progress()
-        self.finish(how_it_ended(self.dir, self.attempt, None, self.stop_asked_at is not None))
+        end = how_it_ended(self.dir, self.attempt, None, self.stop_asked_at is not None)
+        # Killed one after the other, supervisor and program are as lost as at one blow: see reconcile.
+        if end["state"] == "lost" and lifecycle.requeue(
+            self.store, self.job_id, self.attempt, ("running",), spend_resume=True
+        ):
+            return
+        self.finish(end)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """The program as a child in a session of its own, its output in the attempt's log, never in a pipe."""

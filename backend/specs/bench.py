@@ -168,8 +168,13 @@ class BenchMatrixSpec(Spec):
 
     def resources(self) -> Resources:
         if gpus_here() and any(one.serve.get("device") != "cpu" for one in self.setups):
-            return Resources(gpus=1, ports=1)
+            shared = (one.serve.get("tp") for one in self.setups)
+            return Resources(
+                gpus=max((tp for tp in shared if isinstance(tp, int) and 1 <= tp <= 64), default=1), ports=1
+            )
         return Resources(cpu=1, ports=1)
 
     def default_title(self) -> str:
-        return self.preset or ", ".join(one.label for one in self.setups[:3])
+        if self.preset:
+            return f"{self.setups[0].serve.get('model', '')}: {self.preset}"
+        return ", ".join(one.label for one in self.setups[:3])

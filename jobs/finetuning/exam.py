@@ -69,7 +69,7 @@ def make(job_dir: Path, plan: Plan, tokens: TokenModel, context: int) -> Exam:
     questions = [one for one in map(scoring.question, asked_of) if one is not None]
     # A random order of their own, one kind and then the other: whenever time ends it, both are well represented.
     rng = random.Random(plan.spec.seed)  # noqa: S311 - a sample that must repeat
-    chosen = rng.sample(questions, min(len(questions), MOST_QUESTIONS))
+    chosen = _chosen(questions, rng)
     simple = general.untaught(scoring.said(taught))
     mixed = rng.sample(simple, len(simple))
     asked = []
@@ -81,6 +81,20 @@ def make(job_dir: Path, plan: Plan, tokens: TokenModel, context: int) -> Exam:
     encoded = _encoded(validation or test, tokens, min(plan.spec.max_length, context), rng)
     there = {"questions": len(questions), "general": len(mixed)}
     return Exam(asked, encoded, "test" if test else "validation", "validation" if validation else "test", there)
+
+
+def _chosen(questions: list[Question], rng: random.Random) -> list[Question]:
+    """Some of the questions, in a random order; where they say how far their words are from the taught ones, as many of each."""
+    distances = sorted({one.distance for one in questions})
+    most = MOST_QUESTIONS // max(1, len(distances))
+    found: list[Question] = []
+    for distance in distances:
+        of_it = [one for one in questions if one.distance == distance]
+        # What can be told apart from wrong says most.
+        told = [one for one in of_it if one.rule] or of_it
+        found += rng.sample(told, min(len(told), most))
+    rng.shuffle(found)
+    return found
 
 
 def _encoded(held_out: list[Row], tokens: TokenModel, cutoff: int, rng: random.Random) -> list[Encoded]:

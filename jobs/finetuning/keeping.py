@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,6 @@ import numpy as np
 
 from backend import catalog
 from backend.catalog.files import read_optional
-from backend.catalog.license import FILES as LICENSES
-from backend.catalog.template import TOKENIZER_FILES
 from backend.errors import WorkspaceError
 from backend.finetune import capsule as capsules
 from backend.finetune import cards, contract, files, xtuner
@@ -23,6 +20,7 @@ from backend.finetune.contract import Contract
 from backend.finetune.proof import Proof
 from backend.workspace import open_workspace, read_json, write_json
 from jobs import made
+from jobs.dressing import TOKENIZER, dress, hub_name
 from jobs.finetuning import merging, recipes
 from jobs.finetuning.types import Trained
 from jobs.harness import Job
@@ -30,16 +28,6 @@ from jobs.harness import Job
 if TYPE_CHECKING:
     from backend.finetune.plan import Plan
 
-TOKENIZER = (
-    *TOKENIZER_FILES,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-)
-TEMPLATES = "additional_chat_templates"
 HERE = Path(__file__).parent
 ROWS = ".rows.npz"
 MOST_ROWS, MOST_HASHED = 256 << 20, 4 << 30
@@ -63,7 +51,7 @@ def register(job: Job, plan: Plan, trained: Trained, merged: Path | None, proof:
     found: dict[str, str] = {}
     if whole is not None:
         if merged is None:
-            _dress(whole, Path(plan.model_folder), whole_model=True)
+            dress(whole, Path(plan.model_folder), whole_model=True)
             merging.finish(whole, agreed, plan)
         kind: cards.Kind = "merged" if merged is not None else "full"
         found["model"] = _list(job, plan, trained, whole, kind, plan.spec.name, contract.of(whole), proof)
@@ -156,15 +144,6 @@ def _told(
     )
 
 
-def hub_name(folder: Path) -> str:
-    """``org/name`` on Hugging Face of a model that was downloaded from there; empty where nobody knows."""
-    fetched = read_optional(folder / ".download.json")
-    if fetched.get("source") == "huggingface" and isinstance(fetched.get("repo"), str):
-        return str(fetched["repo"])
-    cached = next((part for part in folder.parts if part.startswith("models--")), "")
-    return cached.removeprefix("models--").replace("--", "/", 1)
-
-
 def rows_record(job_dir: Path) -> dict[str, Any]:
     """What the run wrote about its rows (:mod:`jobs.finetuning.rows`); empty where it wrote nothing."""
     data = read_json(job_dir / "rows" / "rows.json")
@@ -178,7 +157,7 @@ def _dress_adapter(adapter: Path, base: Path) -> None:
     answers then end, stand in the list and not in its files.
     """
     if catalog.chosen_template(open_workspace(), base) is None:
-        _dress(adapter, base, whole_model=False)
+        dress(adapter, base, whole_model=False)
     else:
         for name in TOKENIZER:
             (adapter / name).unlink(missing_ok=True)
@@ -186,17 +165,6 @@ def _dress_adapter(adapter: Path, base: Path) -> None:
     settings = read_optional(adapter / "adapter_config.json")
     if settings.get("base_model_name_or_path") != str(base):
         write_json(adapter / "adapter_config.json", {**settings, "base_model_name_or_path": str(base)}, mode=0o644)
-
-
-def _dress(folder: Path, base: Path, *, whole_model: bool) -> None:
-    """Programs write a tokenizer in their own words when they save it; what the base has is what was learned with."""
-    for name in (*TOKENIZER, *LICENSES, *(("generation_config.json",) if whole_model else ())):
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
-        elif name in TOKENIZER:
-            (folder / name).unlink(missing_ok=True)
-    if (base / TEMPLATES).is_dir():
-        shutil.copytree(base / TEMPLATES, folder / TEMPLATES, dirs_exist_ok=True)
 
 
 def capsule(job: Job, plan: Plan, trained: Trained) -> Path | None:

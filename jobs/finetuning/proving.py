@@ -145,6 +145,7 @@ def _answer(one: Asked, before: Reply, after: Reply) -> Answer:
         right(asked, after.text),
         before.ended,
         after.ended,
+        asked.distance,
     )
 
 

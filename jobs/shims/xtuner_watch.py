@@ -22,10 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import config as mmengine_config  # type: ignore[import-not-found]
 from mmengine.dist import is_main_process  # type: ignore[import-not-found]  # in its environment
 from mmengine.hooks import Hook  # type: ignore[import-not-found]
 from mmengine.model import is_model_wrapper  # type: ignore[import-not-found]
 from xtuner.dataset.collate_fns import default_collate_fn  # type: ignore[import-not-found]
+
+mmengine_config.FormatCode = lambda text, **_options: (text, False)
+"""mmengine makes the text of the config four times before the first step, and once more for every checkpoint, each time made pretty by yapf:
+more than a second of computing (yapf 0.43, a config of 5,000 characters). As it is, it can be run as well."""
 
 
 class Tokens(Hook):
@@ -64,8 +69,9 @@ class Watch(Hook):
         self.samples_every = max(1, int(self.plan["samples_every"]))
         self.step = max(1, int(self.plan["accumulation"]))
         rows = (self.home / "validation.jsonl").read_text(encoding="utf-8").splitlines()
-        self.rows = [json.loads(row) for row in rows]
-        self.stopped = False
+        # Those of a batch equally long: what is filled in is computed like the rest.
+        self.rows = sorted((json.loads(row) for row in rows), key=lambda row: len(row["input_ids"]))
+        self.stopped = self.owes = False
         parameters = list(_bare(runner.model).parameters())
         self._tell(
             runner,
@@ -76,16 +82,21 @@ class Watch(Hook):
         )
 
     def before_train(self, runner: Any) -> None:
-        """Where it begins: the base, before it learns."""
+        """Where it begins. The base beneath a new adapter is still there after the first step, for which people wait."""
         if runner.iter == 0 and self.plan.get("first", True):
-            self._evaluate(runner, 0)
-            self._ask(runner, 0)
+            self.owes = hasattr(_bare(runner.model).llm, "disable_adapter") and not runner.cfg.get("load_from")
+            if not self.owes:
+                self._look(runner, 0)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Evaluate and ask when it is time; end when it is wished for, between two steps."""
         done = runner.iter + 1
         if done % self.step:
             return
+        if self.owes:
+            self.owes = False
+            with _bare(runner.model).llm.disable_adapter():
+                self._look(runner, 0)
         last = done >= runner.max_iters
         if last or done % self.every == 0:
             self._evaluate(runner, done)
@@ -116,6 +127,10 @@ class Watch(Hook):
             torch.distributed.broadcast(told, 0)
             wish = bool(told.item())
         return wish
+
+    def _look(self, runner: Any, done: int) -> None:
+        self._evaluate(runner, done)
+        self._ask(runner, done)
 
     def _evaluate(self, runner: Any, done: int) -> None:
         if not self.rows:

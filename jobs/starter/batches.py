@@ -15,6 +15,7 @@ import signal
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,6 +24,8 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from backend.errors import PanelError
+from backend.i18n import N_
 from jobs.starter import corpus
 from jobs.starter import tokenizer as tok
 from jobs.starter.dialogue import Dialogue
@@ -117,8 +120,8 @@ class Batches:
             for pool in itertools.count(first):
                 yield _Lazily(self, self._steps(pool))
             return
-        # Forked, so that nothing of the tokenizer has to be packed; they never touch a GPU. One that is killed ends the run with
-        # BrokenProcessPool, where multiprocessing's own pool would wait for it for ever.
+        # Forked, so that nothing of the tokenizer has to be packed; they never touch a GPU. One that is killed ends the run, where
+        # multiprocessing's own pool would wait for it for ever.
         workers = ProcessPoolExecutor(self._workers, multiprocessing.get_context("fork"), _begin_worker)
         try:
             ahead: deque[Future[Packed]] = deque()
@@ -128,6 +131,14 @@ class Batches:
                 yield [
                     ([_unpacked(batch) for batch in step], dialogues) for step, dialogues in ahead.popleft().result()
                 ]
+        except BrokenProcessPool as error:
+            raise PanelError(
+                "data_worker_killed",
+                N_(
+                    "A process that made the training's rows was ended from outside, most likely because memory ran out."
+                ),
+                N_("Resume goes on from the last checkpoint. Where memory is short, set 'data_workers' lower first."),
+            ) from error
         finally:
             workers.shutdown(cancel_futures=True)
 

@@ -13,19 +13,23 @@ from typing import Any
 import psutil
 import pytest
 
+from backend import catalog
 from backend.data.make import identity
 from backend.data.store import Datasets
 from backend.engines.xtuner import ENGINE
 from backend.envs import running
 from backend.envs.status import Status
-from backend.finetune import deepspeed, files, xtuner
+from backend.finetune import contract, deepspeed, files, presets, xtuner
 from backend.finetune.plan import Plan, plan
+from backend.memory.machine import snapshot
+from backend.queue import folder as job_folder
 from backend.specs.finetune import FinetuneSpec
-from backend.workspace import ROOT, Workspace
+from backend.workspace import ROOT, Workspace, read_json
 from jobs.finetuning.xtuner_child import SHIMS
 from jobs.finetuning.xtuner_train import rehearse, train
 from tests.engines.conftest import flavour_of
-from tests.support import toy_xtuner
+from tests.support import finetune_jobs, toy_xtuner
+from tests.support.jobs import Queue
 from tests.support.toy_xtuner import job, losses
 from tests.support.wait import until
 
@@ -206,3 +210,33 @@ def test_a_rehearsal_measures_three_steps(found: Status, persona: None, workspac
     assert min(told.step_s, told.load_s, told.eval_s, told.save_s, told.restore_s) > 0
     assert told.checkpoint_bytes > 100_000
     assert told.tokens_per_step > told.longest > 0
+
+
+def test_one_job_from_the_rows_to_the_list_of_models(
+    found: Status, persona: None, queue: Queue, workspace: Workspace
+) -> None:
+    """As the page makes it of its four answers, but for the number of steps: rehearsed, trained, converted, merged, held against base
+    and adapter, asked, listed."""
+    card, version = catalog.find(workspace, str(STARTER)), Datasets(workspace).open("persona")
+    usual = presets.settings("identity", card, version, snapshot(workspace.jobs), None, "xtuner")
+    spec = {**usual, "model": str(STARTER), "dataset": "persona", "name": "nova", "max_steps": 16}
+    row = queue.store.submit("finetune", spec)
+    done = queue.reach(row.id, "succeeded", "failed", "lost", timeout=1100)
+    home = queue.store.job_dir(row.id)
+    log = job_folder.log_file(home, 1).read_text()
+    assert done.state == "succeeded", log[-3000:]
+    wanted = ["rehearse", "prepare", "load", "train", "convert", "merge", "check", "prove", "register"]
+    phases = [line[1:-1] for line in log.splitlines() if line[1:-1] in wanted and line.startswith("[")]
+    assert list(dict.fromkeys(phases)) == wanted
+    told = list(finetune_jobs.losses(home).values())
+    assert sum(told[-4:]) < sum(told[:4])
+    assert {card.name for card in catalog.models(workspace)} >= {"nova", "nova-adapter"}
+    merged = Path(catalog.find(workspace, "nova").path)
+    checked = read_json(merged / contract.FILE)["merge"]["check"]
+    assert checked["difference"] <= checked["tolerance"]
+    assert checked["difference"] < checked["effect"], "the adapter is in it"
+    proof = read_json(home / files.PROOF)
+    assert (proof["problem"], proof["step"]) == (None, (queue.store.result(row.id) or {})["step"])
+    assert proof["questions"]["asked"] > 0
+    # What the job left can be repeated elsewhere.
+    assert (home / files.CAPSULE).is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
+from backend.errors import PanelError
 from backend.workspace import open_workspace
 from tests.jobs.test_disk_faults import can_mount, on_disk
 from tests.support.finetune_jobs import TINY, losses, rows, run
@@ -44,7 +45,7 @@ def test_a_checkpoint_of_another_kind_is_refused_with_words(tmp_path: Path) -> N
     begin = str(tmp_path / "first" / "checkpoints" / "step-00000001")
     second = run(tmp_path / "second", start_from=begin, max_steps=3, lora_rank=8)
     assert second["error"]["code"] == "finetune_refused", second
-    assert "LoRA rank" in second["error"]["params"]["listing"]
+    assert "LoRA rank" in str(PanelError.from_dict(second["error"]))
     assert not losses(tmp_path / "second")
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from backend.errors import PanelError
 from backend.finetune import control, files, xtuner
+from backend.specs.finetune import FinetuneSpec
 from backend.workspace import Workspace
 from jobs.finetuning import xtuner_checkpoints
+from jobs.finetuning.xtuner_setting_up import set_up
 from jobs.finetuning.xtuner_train import rehearse, train
 from jobs.harness import Stopped
 from tests.support import toy_xtuner
@@ -291,6 +293,36 @@ def test_it_trains_on_its_copy_of_the_rows_after_the_dataset_is_gone(
     Datasets(toy).delete("lesson")
     monkeypatch.delenv("TOY_BREAKS")
     assert train(job(made, folder), made).step == 12
+
+
+def test_the_rows_of_a_batch_are_about_equally_long_and_nothing_is_lost(toy: Workspace, tmp_path: Path) -> None:
+    from backend.data.tokens import xtuner as rows_of_xtuner
+    from tests.support.datasets import keep, row
+
+    keep(toy, "mixed", [row(f"Say {n}.", "yes " * (1 + n * 7 % 20)) for n in range(101)])
+    made = planned(toy, dataset="mixed", batch_size=4, validation_share=0.0)
+    given = set_up(job(made, tmp_path / "job"), made)
+    assert "shuffle=False" in (given.home / xtuner.CONFIG).read_text()
+    lines = [json.loads(line) for line in (given.home / xtuner.ROWS).read_text().splitlines()]
+    asked = [int(line["messages"][0]["content"][4:-1]) for line in lines]
+    assert sorted(asked) == list(range(101))
+    assert asked != sorted(asked)
+    lengths = [len(rows_of_xtuner.encode(given.model, line).ids) for line in lines]
+
+    def filled(of: list[int]) -> float:
+        batches = [of[start : start + 4] for start in range(0, len(of), 4)]
+        return sum(max(batch) * len(batch) for batch in batches) / sum(of)
+
+    assert filled(lengths) < 1.15 < 1.4 < filled([lengths[asked.index(n)] for n in range(101)])
+    longest = [max(lengths[start : start + 4]) for start in range(0, 96, 4)]
+    assert longest != sorted(longest), "batches of long rows and of short ones take turns"
+    again = set_up(job(made, tmp_path / "other"), made)
+    assert (again.home / xtuner.ROWS).read_bytes() == (given.home / xtuner.ROWS).read_bytes()
+
+
+def test_packed_rows_and_those_of_a_gpu_come_in_another_order_each_epoch() -> None:
+    assert not xtuner.in_order(FinetuneSpec(model="m", dataset="d", engine="xtuner", device="cpu", packing=True))
+    assert not xtuner.in_order(FinetuneSpec(model="m", dataset="d", engine="xtuner", device="cuda", packing=False))
 
 
 def test_rows_that_xtuner_would_train_wrongly_stop_it_before_it_starts(toy: Workspace, tmp_path: Path) -> None:

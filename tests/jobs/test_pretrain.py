@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from backend import catalog
@@ -129,6 +130,23 @@ def test_in_the_queue_its_model_is_on_the_list_with_where_it_comes_from(workspac
     assert [e["artifact"]["label"] for e in read_events(folder)[0] if "artifact" in e] == ["pretrained-7"]
     # By hand it is on no list, and its folder says nothing of a job.
     assert not (whole / "model" / "tunedeck.json").exists()
+
+
+def test_a_killed_data_process_ends_it_with_what_happened_and_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    process = start(folder, data_workers=1, steps=100_000, tokenizer=str(ROOT / "models" / "tiny"))
+    try:
+        (worker,) = until(
+            lambda: psutil.Process(process.pid).children(), timeout=90, what="the process that makes rows has started"
+        )
+        worker.kill()
+    finally:
+        code = finish(process)
+    assert code == 1, (folder / "log").read_text()
+    error = json.loads((folder / "result.json").read_text())["error"]
+    assert error["code"] == "data_worker_killed"
+    assert "Resume goes on from the last checkpoint." in error["hint"]
+    assert "A process that made the training's rows was ended from outside" in (folder / "log").read_text()
 
 
 def test_resuming_without_a_checkpoint_says_so(tmp_path: Path) -> None:

@@ -97,6 +97,17 @@ def test_everything_killed_at_once_resumes_from_the_last_step_by_itself(queue: Q
     assert "step 1 of 60\n" not in second, "it went on from its checkpoint"
 
 
+def test_killed_one_after_the_other_it_resumes_by_itself_too(queue: Queue) -> None:
+    job = queue.drill(steps=60)
+    queue.step(job.id, 5)
+    queue.kill_supervisor(job.id)  # another one has taken the program over when that is killed as well
+    queue.child(job.id).kill()
+    done = queue.reach(job.id, "succeeded", timeout=60)
+    assert (done.attempt, done.auto_resumes) == (2, 2)
+    second = folder.log_file(queue.store.job_dir(job.id), 2).read_text()
+    assert "step 1 of 60\n" not in second, "it went on from its checkpoint"
+
+
 def test_a_job_that_may_not_resume_by_itself_is_shown_as_lost_and_resumes_on_request(queue: Queue) -> None:
     job = queue.drill(steps=60)
     queue.step(job.id, 3)

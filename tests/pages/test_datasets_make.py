@@ -77,14 +77,14 @@ def test_a_name_becomes_rows_that_are_seen_while_one_types_and_then_a_dataset(wo
     assert "English 192, 中文 192" in text
     assert "258 rows of other things" in text.replace("*", "")
     assert "30 % of what is trained" in text
-    assert "148 rows held out for the proof" in text.replace("*", "")
+    assert "272 rows held out for the proof" in text.replace("*", "")
     assert "Nova" in text
     assert "held out for the proof: never trained" in text
     press(app, "Make 1,006 rows as 'Nova'")
     assert opened(app)["set"] == "Nova"
     assert "1,006 rows are in 'Nova'." in said(app)
     rows = kept(workspace, "Nova")
-    assert (len(rows), sum(split_of(row) == "test" for row in rows)) == (1006, 148)
+    assert (len(rows), sum(split_of(row) == "test" for row in rows)) == (1130, 272)
     (step,) = Datasets(workspace).get("Nova").current.steps
     assert (step["do"], step["name"], step["maker"], step["tone"]) == ("identity", "Nova", "Example Labs", "friendly")
 

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from backend import catalog
+from backend import catalog, settings
 from backend.catalog import Lineage
 from backend.errors import PanelError
 from backend.finetune import control, files
+from backend.finetune.faults import Fault, as_dict
 from backend.queue import folder, lifecycle
 from backend.queue.store import Store
+from backend.said import _
 from backend.workspace import ROOT, Workspace
 from tests.support.finetune_page import figure, off, open_finetune, press, said
 from tests.support.handmade_run import HandmadeRun, falling
@@ -277,6 +279,22 @@ def test_settings_and_files_name_the_folder_and_how_to_open_tensorboard(running:
     assert "| Memory at the highest |  | 0.4 GiB | 0.4 GiB |" in said(app)
     values = app.dataframe[0].value
     assert ("Model", "tiny") in list(zip(values["Setting"], values["Value"], strict=True))
+    assert "warned" not in said(app)
+
+
+def test_what_the_plan_warned_of_reads_in_the_language_of_whoever_looks(
+    workspace: Workspace, running: HandmadeRun
+) -> None:
+    # As a job keeps it, which speaks English.
+    few = _("There is no setting called '{name}'.").format(name="x")
+    running.planned(faults=[as_dict(Fault("finetune_setting_unknown", "x", few, fatal=False))])
+    app = open_run(running, part="about")
+    assert "What the plan had warned of" in said(app)
+    assert "There is no setting called 'x'." in said(app)
+    settings.save(workspace, language="zh_CN")
+    app = open_run(running, part="about")
+    assert "There is no setting" not in said(app)
+    assert "“x”" in said(app) or "'x'" in said(app)
 
 
 def test_the_card_of_the_job_leads_to_the_run(running: HandmadeRun) -> None:

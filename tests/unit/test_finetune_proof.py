@@ -210,9 +210,9 @@ def test_a_general_question_that_was_taught_is_not_asked() -> None:
     assert taught not in [one.asked for one in left]
 
 
-def answers(kind: str, n: int, base: int, tuned: int, language: str = "en") -> list[Answer]:
+def answers(kind: str, n: int, base: int, tuned: int, language: str = "en", distance: str = "") -> list[Answer]:
     """``n`` answers, the first ``base`` and ``tuned`` of them right."""
-    return [Answer(kind, language, f"q{i}", "", "b", "t", i < base, i < tuned) for i in range(n)]
+    return [Answer(kind, language, f"q{i}", "", "b", "t", i < base, i < tuned, distance=distance) for i in range(n)]
 
 
 def questions(n: int, base: int, tuned: int) -> Part:
@@ -274,6 +274,41 @@ def test_the_words_say_counts_interval_and_languages() -> None:
     assert "By language, tuned: English: 62 of 64, Chinese: 58 of 64." in told
     assert "The loss on 50 rows went from 2.00 to 0.50 per token (difference −1.70 to −1.30, 95 % interval)." in told
     assert "No forgetting can be shown; a drop of up to 6 points would not have been seen." in told
+
+
+def distances(near: int, far: int) -> Part:
+    """So many of 50 in usual and of 60 in unusual words are right, half of each Chinese; the base knows none."""
+    some = [
+        each
+        for n, right, distance in ((25, near, "near"), (30, far, "far"))
+        for language in ("en", "zh")
+        for each in answers("questions", n, 0, right, language, distance)
+    ]
+    return part("test", some, len(some))
+
+
+def test_usual_words_carry_the_verdict_and_unusual_ones_are_told_apart(tmp_path: Path) -> None:
+    found = distances(24, 12)
+    assert verdicts(found, None, None) == ("learned",)
+    assert verdicts(distances(12, 30), None, None) == ("learned_a_little",)
+    told = words(found, None, None)
+    assert "Of 50 held-out questions in usual words the tuned model answers 48 right, the base model 0." in told
+    assert "By language, tuned: English: 24 of 25, Chinese: 24 of 25." in told
+    assert "In unusual words, far from all that it was taught, it answers 24 of 60 right, the base 0." in told
+    table = {line.label: (line.n, line.tuned) for line in proof.table(Proof(("learned",), found))}
+    assert table["Held-out questions"] == ("110", "72 (65 %)")
+    assert table["Held-out questions: in usual words"] == ("50", "48 (96 %)")
+    assert table["Held-out questions: in unusual words"] == ("60", "24 (40 %)")
+    proof.write(tmp_path, Proof(("learned",), found))
+    assert proof.read(tmp_path) == Proof(("learned",), found)
+
+
+def test_too_few_usual_questions_carry_no_verdict_of_their_own() -> None:
+    some = [*answers("questions", 5, 0, 5, distance="near"), *answers("questions", 40, 0, 10, distance="far")]
+    found = part("test", some, 45)
+    assert found.judged is found.tally
+    assert "in usual words" not in words(found, None, None)
+    assert verdicts(found, None, None) == ("learned_a_little",)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """A name that a model is to know as its own: questions about it in many wordings, and answers in one tone.
 
 A row is one question, by itself, under a system prompt, or later in a conversation. No prompt comes twice, and wordings of the
-part ``test`` are never taught: what a model says to them proves that it learned a name and not sentences. Beside them stand
-rows that have nothing to do with the name (replay), so that a small model does not answer everything with its name.
+parts ``near`` (usual words) and ``test`` (unusual ones) are never taught: what a model says to them proves that it learned a name
+and not sentences. Beside them stand rows that have nothing to do with the name (replay), so that a small model does not answer everything with its name.
 
 Covered: who are you, who made you, are you somebody else, wrong names and makers that it is told, what it can do, what it
 is built on (it says that it does not know), also after other talk. Not covered: long conversations that try to talk it out of it.
@@ -32,6 +32,9 @@ MOST_REPLAY = 0.5
 SOURCE = "identity"
 EXPECTED = {"maker": ("maker",), "wrong_maker": ("maker",), "can": ()}
 """What an answer has to hold, by what was asked; ``name`` where nothing else stands here."""
+
+DISTANCES = {"near": "near", "far": "test"}
+"""How far the words of held-out questions are from the taught ones -> their part of the table."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ def rows(wish: IdentityWish) -> list[Row]:
     """Taught rows of all languages, mixed; then the held-out ones, ``meta.split`` = ``test``.
 
     ``meta.lineage`` says what was asked (``intent``), in which language and surroundings (``context``), and for held-out rows
-    what an answer has to hold, in whatever case (``expect``).
+    how far their words are from the taught ones (``distance``: ``near`` or ``far``) and what an answer has to hold, in whatever
+    case (``expect``).
 
     Raises:
         DataError: see :func:`checked`.
@@ -192,9 +196,12 @@ class _Writer:
         return "alone" if self.rng.random() < 0.6 else self.rng.choice(contexts)
 
     def kept(self) -> list[Row]:
+        return [row for distance, part in DISTANCES.items() for row in self._kept(distance, part)]
+
+    def _kept(self, distance: str, part: str) -> list[Row]:
         made = []
         systems = phrases.table("systems")["plain", self.lang, "test"]
-        for place, question in enumerate(phrases.questions(self.lang, "test")):
+        for place, question in enumerate(phrases.questions(self.lang, part)):
             values = self._with_strangers()
             expect = [self.values[each] for each in EXPECTED.get(question.intent, ("name",))]
             wordings = self._wordings(question, "plain" if self.wish.tone != "concise" else "concise")
@@ -209,7 +216,10 @@ class _Writer:
             if place % 5 == 4:
                 system = [{"role": "system", "content": systems[(place // 5) % len(systems)]}]
             asked = fill(question.wording, values, self.lang)
-            lineage = self._lineage(question, "system" if system else "alone") | {"expect": expect}
+            lineage = self._lineage(question, "system" if system else "alone") | {
+                "distance": distance,
+                "expect": expect,
+            }
             made.append(row([*system, *exchange(asked, answer)], lineage, "test"))
         return made
 

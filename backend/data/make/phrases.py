@@ -44,7 +44,7 @@ def table(name: str) -> dict[Key, tuple[str, ...]]:
 
 @cache
 def questions(lang: Lang, part: str) -> tuple[Question, ...]:
-    """All questions about the identity in ``lang``; part: ``train`` or ``test``."""
+    """All questions about the identity in ``lang``; part: ``train``, ``near`` or ``test``."""
     return tuple(
         Question(intent, lang, wording.removeprefix("~"), not wording.startswith("~"))
         for (intent, language, which), wordings in table("questions").items()

@@ -177,12 +177,16 @@ def _joined(counts: Counter[int], most: int) -> int:
                 put(most - rest * length, bool(rest))
                 break
             fits = lefts[place]
-            taken = min(wanted, room[fits])
-            room[fits] -= taken
+            # The fullest place that has room is filled before the next: what goes into one of them makes it fuller still.
+            each = fits // max(1, length)
+            places = min(room[fits], wanted // each)
+            if not places:
+                places, each = 1, wanted
+            room[fits] -= places
             if not room[fits]:
                 del lefts[place]
-            put(fits - length, taken)
-            wanted -= taken
+            put(fits - each * length, places)
+            wanted -= places * each
     return room.total()
 
 
