@@ -21,7 +21,10 @@ GROUPS = {
         N_("Method"),
         ("engine", "method", "lora_rank", "lora_alpha", "lora_dropout", "target_modules", "gradient_checkpointing"),
     ),
-    "rows": (N_("Rows"), ("max_length", "packing", "batch_size", "accumulation", "replay", "validation_share", "seed")),
+    "rows": (
+        N_("Rows"),
+        ("max_length", "packing", "batch_size", "accumulation", "replay", "own_replay", "validation_share", "seed"),
+    ),
     "steps": (
         N_("Steps"),
         (

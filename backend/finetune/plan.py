@@ -120,7 +120,7 @@ def plan(workspace: Workspace, data: Mapping[str, Any] | FinetuneSpec, machine: 
     if seen.version is not None:
         spec = spec.model_copy(update={"version": seen.version.info.id})
     counted = (
-        counting.count(spec, seen.counts, seen.train, seen.validation, exact=seen.exact, **seen.doubts(spec))
+        counting.count(spec, seen.counts, seen.taught(spec), seen.validation, exact=seen.exact, **seen.doubts(spec))
         if seen.counts
         else NOTHING
     )

@@ -17,7 +17,18 @@ from backend.said import _, joined
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import Workspace, read_json
 
-ORDER = ("dataset", "version", "max_length", "packing", "batch_size", "accumulation", "gpus", "seed", "replay")
+ORDER = (
+    "dataset",
+    "version",
+    "max_length",
+    "packing",
+    "batch_size",
+    "accumulation",
+    "gpus",
+    "seed",
+    "replay",
+    "own_replay",
+)
 """Fields that decide which rows a step sees."""
 
 

@@ -50,6 +50,10 @@ class Seen:
     def test(self) -> int:
         return self.version.info.counts.get("test", 0) if self.version is not None else 0
 
+    def taught(self, spec: FinetuneSpec) -> int:
+        """Of them, those that ``spec`` learns from."""
+        return rows.taught(self.train, self.looked or rows.Looked(), spec)
+
     def doubts(self, spec: FinetuneSpec) -> dict[str, Any]:
         """What is known of rows that are drawn later, as :func:`backend.finetune.counting.count` takes it.
 
@@ -62,7 +66,7 @@ class Seen:
         return {
             "mixed": rows.mixed_in(self.model) if spec.replay and self.model is not None else None,
             "alike": looked.alike if looked.train >= self.train else self.train,
-            "lost": looked.silent + refused + round(cut * self.train / max(1, counts.total())),
+            "lost": looked.silent + refused + round(cut * self.taught(spec) / max(1, counts.total())),
         }
 
 

@@ -30,7 +30,7 @@ SMALL = 100_000_000
 """A model of fewer numbers learns from a CPU in minutes, and with a higher learning rate."""
 QLORA_FROM = 3_000_000_000
 """Below, the base in 16 bits is small beside everything else, and 4 bits only make it slower."""
-LEAST_STEPS, MOST_STEPS = 200, 300
+LEAST_STEPS, MOST_STEPS = 240, 300
 """Of a small model that learns a name or a role: fewer, and it has not; more, and it knows the rows by heart."""
 SMALL_LENGTHS, STEP_TOKENS = (256, 512), 1024
 """Of a small model on a CPU: tokens of a packed row, and of a step."""
@@ -41,7 +41,7 @@ LONG_ROW = 3000
 FEW = 20
 """Steps below which a recipe for many rows is changed."""
 USE_OF_TIME = 0.85
-REPLAY = 0.6
+REPLAY = 0.65
 """General rows for a small model, whatever its dataset brings along. Measured with the model that ships with TuneDeck and 858 short rows about
 a name: with half of the rows general, rank 32 and a rate of 4e-3, 362 steps cost 40 of 124 general answers; with three fifths, rank 8 and
 1e-3, 220 steps cost 9 (3 minutes on two cores, proof included), and nearly as many of the questions about the name in unusual words were
@@ -84,16 +84,16 @@ def settings(
     fields["max_length"] = _length(purpose, fields["max_length"], base, counts)
     fields["dtype"] = found.dtype(found.device)
     if small and purpose in TAUGHT:
-        fields["replay"] = REPLAY
+        fields |= {"replay": REPLAY, "own_replay": False}
     spec = FinetuneSpec(model=card.name, dataset=version.dataset, **fields)
     fields |= _fitting(spec, base, found)
     spec = spec.model_copy(update=fields)
     if small and found.device == "cpu" and purpose in TAUGHT:
-        fields |= _epochs(counting.count(spec, counts, *_rows_of(version), exact=False))
+        fields |= _epochs(counting.count(spec, counts, *_rows_of(spec, version), exact=False))
     else:
         fields |= _for_few(spec, counts, version)
     spec = spec.model_copy(update=fields)
-    counted = counting.count(spec, counts, *_rows_of(version), exact=False)
+    counted = counting.count(spec, counts, *_rows_of(spec, version), exact=False)
     return fields | _within(spec, counted, base, machine, seconds)
 
 
@@ -112,11 +112,11 @@ def _on_cpu(purpose: Purpose, small: bool, engine: Engine, longest: int) -> dict
         "packing": not apart,
         "batch_size": 8 if apart else STEP_TOKENS // width,
         "accumulation": 2 if apart else 1,
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3 if taught else 1e-3,
         "warmup_ratio": 0.05,
         "scheduler": "linear",
-        "lora_rank": 8,
-        "lora_alpha": 32,
+        "lora_rank": 32 if taught else 8,
+        "lora_alpha": 64 if taught else 32,
         "lora_dropout": 0.0,
         "gradient_checkpointing": False,
     }
@@ -170,7 +170,7 @@ def _for_few(spec: FinetuneSpec, counts: Counter[int], version: Version) -> dict
         {"epochs": 10.0},
     ):
         one = spec.model_copy(update=fields)
-        steps = counting.count(one, counts, *_rows_of(version), exact=False).steps
+        steps = counting.count(one, counts, *_rows_of(one, version), exact=False).steps
         if not 0 < steps < FEW:
             break
         fields |= {name: value for name, value in change.items() if name == "epochs" or value < getattr(one, name)}
@@ -188,9 +188,9 @@ def _within(
     return {"max_steps": steps} if steps < counted.steps else {}
 
 
-def _rows_of(version: Version) -> tuple[int, int]:
+def _rows_of(spec: FinetuneSpec, version: Version) -> tuple[int, int]:
     split = version.info.counts or {"train": len(version)}
-    return split.get("train", 0), split.get("validation", 0)
+    return rows.taught(split.get("train", 0), _looked(version), spec), split.get("validation", 0)
 
 
 def _counts(base: ModelCard, version: Version) -> Counter[int]:

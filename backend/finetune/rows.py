@@ -20,6 +20,7 @@ from backend.data.tokens import histogram
 from backend.data.tokens.lengths import Lengths, count
 from backend.data.tokens.model import TokenModel
 from backend.data.versions import Version
+from backend.specs.finetune import FinetuneSpec
 
 LOOK_BYTES, COUNT_CHARS = 12_000_000, 400_000
 LEAST_COUNTED = 16
@@ -138,11 +139,22 @@ def _add(found: Looked, number: int, row: Row, seen: set[bytes]) -> None:
     if len(filled) < len(learned):
         found.empty_count += 1
         found.empty += [number] if len(found.empty) < NAMED else []
-    lineage = row.get("meta", {}).get("lineage")
-    found.replayed += isinstance(lineage, dict) and lineage.get("intent") == "replay"
+    found.replayed += general(row)
     found.pictured += any(one.get("images") for one in messages)
     if any(one["role"] == "tool" for one in messages) and len(found.with_tools) < NAMED:
         found.with_tools.append(number)
+
+
+def general(row: Row) -> bool:
+    """Whether it has nothing to do with what is taught, and is there against forgetting."""
+    lineage = row.get("meta", {}).get("lineage")
+    return isinstance(lineage, dict) and lineage.get("intent") == "replay"
+
+
+def taught(train: int, looked: Looked, spec: FinetuneSpec) -> int:
+    """Of ``train`` rows, those that ``spec`` learns from; where not all were looked at, as many in proportion."""
+    left_out = 0 if spec.own_replay else round(train * looked.replayed / max(1, looked.train))
+    return train - left_out
 
 
 def _once(key: tuple[Any, ...], make: Callable[[], T]) -> T:

@@ -207,6 +207,11 @@ class FinetuneSpec(Spec):
         title=N_("General rows mixed in"),
         description=N_("Part of what it sees that is bundled general conversation, against forgetting"),
     )
+    own_replay: bool = Field(
+        True,
+        title=N_("The dataset's general rows"),
+        description=N_("Learn from the general rows that the dataset brings along, too; off: they are left out"),
+    )
     seed: int = Field(
         42, ge=0, lt=1 << 32, title=N_("Seed"), description=N_("Seed of the order of rows and of new weights")
     )

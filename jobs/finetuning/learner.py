@@ -7,7 +7,9 @@ mixed precision, accumulation, several processes, and a resume with optimizer, s
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +72,25 @@ class Learner(Trainer):
         return loss
 
     def _sum(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        found = logits(model, inputs, self.loaded.takes)
-        return F.cross_entropy(
-            found.float().flatten(0, 1), inputs["targets"].flatten(), ignore_index=IGNORE, reduction="sum"
-        )
+        learned = inputs["targets"].ne(IGNORE)
+        with self._only(learned) as only:
+            found = logits(model, inputs, self.loaded.takes)
+        found = found if only else found[learned]
+        return F.cross_entropy(found.float(), inputs["targets"][learned], reduction="sum")
+
+    @contextlib.contextmanager
+    def _only(self, learned: torch.Tensor) -> Iterator[bool]:
+        """Meanwhile the head sees the places only that something is learned of; whether it does. A large vocabulary takes as much
+        time and memory for the others."""
+        head = self.loaded.model.get_output_embeddings() if "logits_to_keep" in self.loaded.takes else None
+        if not isinstance(head, torch.nn.Linear):
+            yield False
+            return
+        hook = head.register_forward_pre_hook(lambda _head, given: (given[0][learned],))
+        try:
+            yield True
+        finally:
+            hook.remove()
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
         count = sum(batch["targets"].ne(IGNORE).sum() for batch in batch_samples)

@@ -27,6 +27,7 @@ from backend.data.store import Datasets
 from backend.data.versions import Version
 from backend.errors import DataError
 from backend.finetune import counting
+from backend.finetune.rows import general as is_general
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import open_workspace, read_json, write_json
@@ -130,7 +131,8 @@ def _choose(version: Version, spec: FinetuneSpec) -> _Choice:
     parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     asked: list[int] = []
     for number, row in enumerate(version):
-        parts[split_of(row)].append(number)
+        if spec.own_replay or split_of(row) != "train" or not is_general(row):
+            parts[split_of(row)].append(number)
         asked.append(row_hash({"messages": [one for one in row["messages"] if one["role"] == "user"]}))
     if not parts["train"]:
         raise DataError(

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from backend.data.tokens import mask
+from backend.data.tokens.encoded import IGNORE
 from backend.data.tokens.model import open_model
 from backend.finetune import files
 from backend.queue.events import read_events
 from backend.workspace import Workspace, open_workspace
 from jobs.finetuning import boards, loading
+from jobs.finetuning.learner import Learner
 from jobs.finetuning.packing import Collate, Packed, pack
 from jobs.finetuning.tokens import encode
 from tests.support.datasets import row
@@ -191,6 +194,23 @@ def test_packed_rows_are_blind_to_each_other() -> None:
             assert torch.allclose(together[number, where], expected, atol=1e-4)
             assert batch["targets"][number, where].tolist() == alone["targets"][0].tolist()
             at += len(tokens[place][0])
+
+
+def test_the_head_computes_only_what_is_learned_and_the_loss_is_that_of_all_places() -> None:
+    loaded = _tiny()
+    tokens = encode(open_model(TINY), [row(f"What is {n}?", f"It is {n}. " * n) for n in range(1, 6)], 128)
+    batch = Collate(0)([Packed(tokens, [[0, 1], [2, 3, 4]])[n] for n in range(2)])
+    found = loading.logits(loaded.model, batch, loaded.takes)
+    expected = F.cross_entropy(found.flatten(0, 1), batch["targets"].flatten(), ignore_index=IGNORE, reduction="sum")
+    learner = object.__new__(Learner)
+    learner.loaded = loaded
+    seen: list[int] = []
+    with loaded.model.get_output_embeddings().register_forward_hook(lambda _m, _a, out: seen.append(out.numel())):
+        total = learner._sum(loaded.model, batch)
+    assert total.item() == pytest.approx(expected.item(), rel=1e-5)
+    learned = int(batch["targets"].ne(IGNORE).sum())
+    assert seen == [learned * loaded.model.config.vocab_size]
+    assert learned < batch["targets"].numel()
 
 
 def test_a_model_that_reads_over_the_edges_is_found_out() -> None:

@@ -54,6 +54,8 @@ def taken(workspace: Workspace, made: Plan, folder: Path) -> int:
         {"validation_share": 0.0},
         {"validation_share": 0.0, "max_length": 128, "epochs": 2.5},
         {"max_steps": 20, "replay": 0.5, "dataset": "My persona"},
+        {"packing": False, "validation_share": 0.0, "own_replay": False, "dataset": "My persona"},
+        {"packing": False, "validation_share": 0.1, "own_replay": False, "replay": 0.6, "dataset": "My persona"},
     ],
     ids=str,
 )
@@ -97,6 +99,17 @@ def test_rows_are_joined_by_the_plan_as_by_the_job() -> None:
         found = [rng.choice((3, 5, rng.randint(1, most), rng.randint(1, most // 3))) for _ in range(600)]
         told = forecast(Counter(found), Wish(engine="peft", max_length=most, epochs=1)).packed_rows
         assert told == len(pack(found, most, seed=most))
+
+
+def test_general_rows_of_the_dataset_are_left_out_where_the_spec_says_so(sets: Workspace, tmp_path: Path) -> None:
+    made = plan(sets, spec(dataset="My persona", own_replay=False, replay=0.5, validation_share=0.0), CPU)
+    (tmp_path / "job").mkdir()
+    prepared = rows.prepare(tmp_path / "job", made.spec)
+    bundled = [row for row in prepared.train if row["meta"]["source"] == "general"]
+    own = [row for row in prepared.train if row["meta"]["source"] != "general"]
+    assert len(own) == len(bundled) == 2 * 150
+    assert not [row for row in own if row["meta"]["lineage"]["intent"] == "replay"]
+    assert (made.rows, made.general_rows) == (300, 300)
 
 
 def test_the_general_rows_that_a_plan_counts_are_those_that_a_job_makes(sets: Workspace) -> None:

@@ -80,9 +80,9 @@ def test_a_name_becomes_rows_that_are_seen_while_one_types_and_then_a_dataset(wo
     assert "272 rows held out for the proof" in text.replace("*", "")
     assert "Nova" in text
     assert "held out for the proof: never trained" in text
-    press(app, "Make 1,006 rows as 'Nova'")
+    press(app, "Make 1,130 rows as 'Nova'")
     assert opened(app)["set"] == "Nova"
-    assert "1,006 rows are in 'Nova'." in said(app)
+    assert "1,130 rows are in 'Nova'." in said(app)
     rows = kept(workspace, "Nova")
     assert (len(rows), sum(split_of(row) == "test" for row in rows)) == (1130, 272)
     (step,) = Datasets(workspace).get("Nova").current.steps
@@ -99,7 +99,7 @@ def test_tone_language_and_shares_change_what_is_shown_and_made(workspace: Works
     assert "200 rows about the name" in text.replace("*", "")
     assert "rows of other things" not in text
     assert "English 1" not in text
-    press(app, "Make 274 rows as '小新'")
+    press(app, "Make 336 rows as '小新'")
     answers = [row["messages"][-1]["content"] for row in kept(workspace, "小新")]
     assert any("回答水稻种植方面的问题" in answer for answer in answers)
     assert not [answer for answer in answers if "I am" in answer]
@@ -123,13 +123,13 @@ def test_a_dataset_of_this_name_gets_a_version_and_that_is_said(workspace: Works
         out.add({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})
     app = typed(make("name"), make_name="Nova", make_maker="Example Labs", make_identity_set="Mine")
     assert "it gets a new version, the others stay" in said(app)
-    press(app, "Make 1,006 rows as 'Mine'")
+    press(app, "Make 1,130 rows as 'Mine'")
     assert Datasets(workspace).get("Mine").versions == 2
 
 
 def test_a_name_that_no_dataset_can_have_is_a_card_and_nothing_is_lost() -> None:
     app = typed(make("name"), make_name="Nova", make_maker="Example Labs", make_identity_set="a/b")
-    press(app, "Make 1,006 rows as 'a/b'")
+    press(app, "Make 1,130 rows as 'a/b'")
     assert "'a/b' cannot be the name of a dataset." in said(app)
     assert next(box for box in app.text_input if box.key == "make_name").value == "Nova"
 

@@ -53,10 +53,11 @@ def test_each_purpose_has_a_recipe_and_says_whose_it_is() -> None:
 def test_the_starter_learns_a_name_with_what_was_shown_to_work(workspace: Workspace) -> None:
     persona(workspace, "talk", rows=300)
     fields = chosen(workspace, "identity", seconds=presets.TIMES["minutes"])
-    expected = {"method": "lora", "device": "cpu", "dtype": "float32", "lora_rank": 8, "lora_alpha": 32}
+    expected = {"method": "lora", "device": "cpu", "dtype": "float32", "lora_rank": 32, "lora_alpha": 64}
     expected |= {
-        "learning_rate": 1e-3,
-        "replay": 0.6,
+        "learning_rate": 2e-3,
+        "replay": 0.65,
+        "own_replay": False,
         "packing": True,
         "gradient_checkpointing": False,
         "lora_dropout": 0.0,
@@ -92,9 +93,9 @@ def test_xtuner_on_a_cpu_does_not_pack_a_name(workspace: Workspace) -> None:
 def test_a_small_model_gets_general_rows_against_forgetting(workspace: Workspace) -> None:
     keep(workspace, "talk", talk())
     fields = chosen(workspace, "identity")
-    assert fields["replay"] == 0.6
+    assert (fields["replay"], fields["own_replay"]) == (0.65, False)
     found = planned(workspace, fields)
-    assert found.general_rows == counting.general(found.rows, 0.6)
+    assert found.general_rows == counting.general(found.rows, 0.65)
     assert "replay" not in chosen(workspace, "tools")
 
 
