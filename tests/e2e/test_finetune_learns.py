@@ -67,4 +67,3 @@ def test_a_newcomer_teaches_the_starter_a_name_and_sees_that_it_knows_it(visit: 
     expect(page.get_by_text(re.compile("^In unusual words|In unusual words, far from"))).to_be_visible()
     page.get_by_role("link", name="Chat with both").first.click()
     page.wait_for_url(re.compile("/chat"))
-    expect(page.get_by_text("Robin").first).to_be_visible()
