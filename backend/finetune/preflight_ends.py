@@ -104,6 +104,8 @@ def _check_like(workspace: Workspace, spec: FinetuneSpec, folder: Path, faults: 
     other = read_json(folder.parent.parent / SPEC)
     if not isinstance(other, dict):
         return
+    # Runs from before there was this setting learned from all rows.
+    other = {"own_replay": True, **other}
     mine = spec.model_dump(mode="json")
     whole = {spec.method, other.get("method")}
     names: tuple[str, ...] = ("model", "engine")

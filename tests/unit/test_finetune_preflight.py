@@ -349,3 +349,12 @@ def test_a_checkpoint_of_other_settings_names_them(talked: Workspace) -> None:
     order = fault(made(talked, start_from=folder, seed=1), "finetune_start_other")
     assert [way.fields for way in order.ways] == [{"seed": 42}, {"start_mode": "branch"}]
     assert made(talked, start_from=folder, start_mode="branch", seed=1).runs
+
+
+def test_a_checkpoint_from_before_a_setting_was_there_learned_from_all_rows(talked: Workspace) -> None:
+    settled = made(talked).spec.model_dump(mode="json")
+    del settled["own_replay"]
+    folder = str(checkpoint(talked, settled))
+    found = fault(made(talked, start_from=folder, own_replay=False), "finetune_start_other")
+    assert found.ways[0].fields == {"own_replay": True}
+    assert made(talked, start_from=folder).runs
