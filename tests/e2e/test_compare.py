@@ -71,9 +71,10 @@ def test_answers_outlive_the_page_and_one_is_stopped_while_the_other_has_its_end
     other.get_by_role("button", name="Stop B").click()
     for each in (other, page):
         for words in ("Stopped here. What was said is kept.", "The cat sat on the mat."):
-            said = each.get_by_text(words)
-            expect(said).to_have_count(1)  # twice for a moment, while it is drawn anew
-            expect(said).to_be_visible()
+            # Twice for moments, while it is drawn anew: what is old then is not visible for long.
+            expect(each.get_by_text(words).filter(visible=True).first).to_be_visible()
+            settle(each)
+            expect(each.get_by_text(words)).to_have_count(1)
     other.close()
 
 

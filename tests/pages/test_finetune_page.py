@@ -235,7 +235,7 @@ def test_the_settings_of_a_run_are_taken_over_and_some_changed(page: AppTest, st
     field(page, "learning_rate").set_value(5e-4).run()
     press(page, START)
     (row,) = store.queue()
-    again = settings(open_finetune(view="new", from_job=str(row.id), epochs="6.0"), "steps")
+    again = settings(open_finetune(view="new", from_job=str(row.id), epochs="6.0", max_steps="0"), "steps")
     assert again.selectbox(key="finetune_dataset").value == "My persona"
     assert field(again, "learning_rate").value == 5e-4
     assert field(again, "epochs").value == 6.0
