@@ -231,16 +231,20 @@ def test_a_rehearsal_with_these_settings_tells_what_it_measured(
 
 
 def test_the_settings_of_a_run_are_taken_over_and_some_changed(page: AppTest, store: Store) -> None:
-    settings(page, "steps")
+    # A preset for names says itself how often is looked; here that follows from the steps.
+    page = settings(open_finetune(purpose="own"), "steps")
     field(page, "learning_rate").set_value(5e-4).run()
+    settings(page, "watch")
+    at_first = field(page, "eval_every").value
     press(page, START)
     (row,) = store.queue()
-    again = settings(open_finetune(view="new", from_job=str(row.id), epochs="6.0", max_steps="0"), "steps")
+    again = settings(open_finetune(view="new", from_job=str(row.id), epochs="6.0"), "steps")
     assert again.selectbox(key="finetune_dataset").value == "My persona"
     assert field(again, "learning_rate").value == 5e-4
     assert field(again, "epochs").value == 6.0
     settings(again, "watch")
-    assert field(again, "eval_every").value != store.spec(row.id)["eval_every"], "twice the steps, not twice as often"
+    assert store.spec(row.id)["eval_every"] == 0, "left open"
+    assert field(again, "eval_every").value > at_first, "more steps, not looked at more often"
 
 
 def test_a_run_that_is_gone_is_said(page: AppTest) -> None:
