@@ -21,7 +21,7 @@ from backend.data.tokens.encoded import IGNORE
 from backend.finetune import files
 from backend.finetune.files import Checkpoint
 from backend.specs.finetune import FinetuneSpec
-from jobs.finetuning import checkpoints
+from jobs.finetuning import checkpoints, devices
 from jobs.finetuning.devices import Place
 from jobs.finetuning.loading import Loaded, copy_tokenizer, logits
 from jobs.finetuning.packing import Collate, Packed
@@ -31,7 +31,8 @@ MOST_POINTS = 20_000
 
 
 class Learner(Trainer):
-    """One training. ``seen``: tokens it has learned from; ``spent``: seconds of steps alone, without what comes between."""
+    """One training. ``seen``: tokens it has learned from; ``spent``: seconds of steps alone, without what comes between.
+    short: steps multiply matrices in bfloat16 (:func:`jobs.finetuning.devices.products`)."""
 
     def __init__(
         self,
@@ -44,16 +45,22 @@ class Learner(Trainer):
         tokenizer: Path,
         keep: int,
         callbacks: list[TrainerCallback],
+        short: bool = False,
     ) -> None:
         super().__init__(
             model=loaded.model, args=arguments, data_collator=collate, train_dataset=rows, callbacks=callbacks
         )
         # The loss is divided by the tokens of a whole step, which we do ourselves.
         self.model_accepts_loss_kwargs = True
-        self.measured = measured
+        self.measured, self.short = measured, short
         self.loaded, self.job_dir, self.tokenizer, self.keep = loaded, job_dir, tokenizer, keep
         self.seen = 0
         self.saved: Checkpoint | None = None
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As transformers has it, with short products of matrices where the processor has units for them; not what is measured."""
+        with devices.products(self.short):
+            return super().training_step(*args, **kwargs)
 
     def compute_loss(
         self,

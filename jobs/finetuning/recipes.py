@@ -15,6 +15,7 @@ from transformers import TrainingArguments
 
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import write_json
+from jobs.finetuning import devices
 from jobs.finetuning.devices import Place
 from jobs.finetuning.packing import pack
 from jobs.finetuning.tokens import Tokens
@@ -65,6 +66,7 @@ def note(
             "weights": _plain(place.weights),
             "device": place.name,
             "threads": torch.get_num_threads(),
+            "products": "medium" if devices.has_short_products(place) else "highest",
             "arguments": arguments,
             "lora": lora if config is not None else None,
             "quantization": quantization if spec.method == "qlora" else None,

@@ -89,6 +89,16 @@ class Learner(Trainer):
     """transformers' Trainer with the sum of the losses of all learned tokens, divided by how many of them a step has."""
 
     places = True
+    products = "highest"
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As transformers has it, with the numbers in which the run multiplied matrices."""
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision(self.products)
+        try:
+            return super().training_step(*args, **kwargs)
+        finally:
+            torch.set_float32_matmul_precision(before)
 
     def compute_loss(
         self,
@@ -246,7 +256,7 @@ def main() -> int:
     )
     learner.remove_callback(PrinterCallback)
     learner.model_accepts_loss_kwargs = True
-    learner.places, watch.learner = places, learner
+    learner.places, learner.products, watch.learner = places, recipe.get("products", "highest"), learner
     torch.manual_seed(recipe["seed"])
     learner.train(resume_from_checkpoint=asked.start_from if recipe["start_mode"] == "continue" else None)
     learner.accelerator.unwrap_model(learner.model).save_pretrained(asked.out)
