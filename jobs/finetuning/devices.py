@@ -14,6 +14,8 @@ from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
 
 PROCESSOR = "/proc/cpuinfo"
+WORTH = 1_000_000
+"""Numbers of a model from which on the time of a step is in its matrices."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,11 @@ def prepare(spec: FinetuneSpec, place: Place) -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, (spec.gpu_mib << 20) / total))
 
 
-def has_short_products(place: Place, processor: str = PROCESSOR) -> bool:
-    """Whether a step that computes in 32 bits here may multiply matrices in bfloat16, sums in 32 bits: on processors with units
-    for it (AMX, in the file ``processor`` of Linux), where that takes a third off a step. What TF32 is to a GPU."""
-    if place.kind != "cpu" or place.mixed:
+def has_short_products(place: Place, model: torch.nn.Module, processor: str = PROCESSOR) -> bool:
+    """Whether a step of ``model`` that computes in 32 bits here may multiply matrices in bfloat16, sums in 32 bits: on processors
+    with units for it (AMX, in the file ``processor`` of Linux), where that takes a third off a step. What TF32 is to a GPU. Not a
+    toy, which gains nothing by it, and whose few megabytes the copies would double."""
+    if place.kind != "cpu" or place.mixed or sum(each.numel() for each in model.parameters()) < WORTH:
         return False
     try:
         with open(processor, encoding="utf-8") as file:

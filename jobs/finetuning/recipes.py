@@ -66,7 +66,7 @@ def note(
             "weights": _plain(place.weights),
             "device": place.name,
             "threads": torch.get_num_threads(),
-            "products": "medium" if devices.has_short_products(place) else "highest",
+            "products": "medium" if devices.has_short_products(place, loaded.model) else "highest",
             "arguments": arguments,
             "lora": lora if config is not None else None,
             "quantization": quantization if spec.method == "qlora" else None,

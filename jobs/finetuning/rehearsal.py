@@ -78,7 +78,7 @@ def rehearse(current: Session, phases: Phases) -> Rehearsal:
     clock = _Clock(job, phases)
     trial = spec.model_copy(update={"accumulation": few, "scheduler": "constant"})
     given = arguments(job.dir, trial, current.place, STEPS, 0)
-    short = devices.has_short_products(current.place)
+    short = devices.has_short_products(current.place, current.loaded.model)
     learner = Learner(
         job.dir, current.loaded, given, rows, None, current.collate, current.model.folder, 1, [clock], short
     )
