@@ -37,8 +37,8 @@ are larger, as it does not pack such rows."""
 LOOKS = 5
 """How often such a run is measured, saved and asked: each time takes as long as several steps."""
 SMALL_LENGTHS, STEP_TOKENS, TAUGHT_TOKENS = (256, 512), 1024, 512
-"""Of a small model on a CPU: tokens of a packed row, of a step, and of a step that teaches a name or a role. Measured (see REPLAY): 400
-steps of 512 tokens teach more and forget less than 240 of 1,024, in less time."""
+"""Of a small model on a CPU: tokens of a packed row, of a step, and of a step that teaches a name or a role. 400 steps of 512
+tokens answered 57 and 54 of 62 usual wordings, and 117 of 124 general questions; 240 of 1,024, which take longer, 54, 49 and 115."""
 TAUGHT: tuple[Purpose, ...] = ("identity", "style")
 """Few short rows, of which a small model has to see each several times."""
 LONG_ROW = 3000
@@ -115,7 +115,7 @@ def _on_cpu(purpose: Purpose, small: bool, engine: Engine, longest: int) -> dict
         "method": "lora",
         "max_length": width,
         "packing": not apart,
-        "batch_size": 8 if apart else max(1, (TAUGHT_TOKENS if taught else STEP_TOKENS) // width),
+        "batch_size": 8 if apart else (TAUGHT_TOKENS if taught else STEP_TOKENS) // width,
         "accumulation": 2 if apart else 1,
         "learning_rate": 2e-3 if taught else 1e-3,
         "warmup_ratio": 0.05,

@@ -13,7 +13,6 @@ from backend.errors import PanelError
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
 
-PROCESSOR = "/proc/cpuinfo"
 WORTH = 1_000_000
 """Numbers of a model from which on the time of a step is in its matrices."""
 
@@ -74,17 +73,13 @@ def prepare(spec: FinetuneSpec, place: Place) -> None:
         torch.cuda.set_per_process_memory_fraction(min(1.0, (spec.gpu_mib << 20) / total))
 
 
-def has_short_products(place: Place, model: torch.nn.Module, processor: str = PROCESSOR) -> bool:
+def has_short_products(place: Place, model: torch.nn.Module) -> bool:
     """Whether a step of ``model`` that computes in 32 bits here may multiply matrices in bfloat16, sums in 32 bits: on processors
-    with units for it (AMX, in the file ``processor`` of Linux), where that takes a third off a step. What TF32 is to a GPU. Not a
-    toy, which gains nothing by it, and whose few megabytes the copies would double."""
+    with units for it (AMX), where that takes a third off a step. What TF32 is to a GPU. Not of a toy, which gains nothing by it
+    and needs more memory for it."""
     if place.kind != "cpu" or place.mixed or sum(each.numel() for each in model.parameters()) < WORTH:
         return False
-    try:
-        with open(processor, encoding="utf-8") as file:
-            return any(line.startswith("flags") and "amx_bf16" in line.split() for line in file)
-    except OSError:
-        return False
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 @contextlib.contextmanager

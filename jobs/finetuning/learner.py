@@ -31,8 +31,7 @@ MOST_POINTS = 20_000
 
 
 class Learner(Trainer):
-    """One training. ``seen``: tokens it has learned from; ``spent``: seconds of steps alone, without what comes between.
-    short: steps multiply matrices in bfloat16 (:func:`jobs.finetuning.devices.products`)."""
+    """One training. ``seen``: tokens it has learned from; ``spent``: seconds of steps alone, without what comes between."""
 
     def __init__(
         self,
@@ -45,21 +44,20 @@ class Learner(Trainer):
         tokenizer: Path,
         keep: int,
         callbacks: list[TrainerCallback],
-        short: bool = False,
     ) -> None:
         super().__init__(
             model=loaded.model, args=arguments, data_collator=collate, train_dataset=rows, callbacks=callbacks
         )
         # The loss is divided by the tokens of a whole step, which we do ourselves.
         self.model_accepts_loss_kwargs = True
-        self.measured, self.short = measured, short
+        self.measured = measured
         self.loaded, self.job_dir, self.tokenizer, self.keep = loaded, job_dir, tokenizer, keep
         self.seen = 0
         self.saved: Checkpoint | None = None
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As transformers has it, with short products of matrices where the processor has units for them; not what is measured."""
-        with devices.products(self.short):
+        with devices.products(self.loaded.short):
             return super().training_step(*args, **kwargs)
 
     def compute_loss(

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, set_seed
 from backend.errors import PanelError
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
-from jobs.finetuning.devices import Place
+from jobs.finetuning.devices import Place, has_short_products
 from jobs.serving.loading import may_run_code
 
 APART = 2e-3
@@ -25,11 +25,13 @@ APART = 2e-3
 @dataclass
 class Loaded:
     """model: what learns, an adapter on its base, or all of it. takes: of ``position_ids`` and ``logits_to_keep``, those that it
-    knows. apart: joined rows do not see each other."""
+    knows. apart: joined rows do not see each other. short: a step multiplies matrices in bfloat16
+    (:func:`jobs.finetuning.devices.products`)."""
 
     model: Any
     takes: frozenset[str]
     apart: bool
+    short: bool = False
 
     @property
     def adapted(self) -> bool:
@@ -64,7 +66,7 @@ def load(folder: str, spec: FinetuneSpec, place: Place) -> Loaded:
     if spec.gradient_checkpointing and spec.method != "full":
         # Else nothing before the first adapter needs a gradient, and checkpointed layers would give none.
         model.enable_input_require_grads()
-    found = Loaded(model, takes, True)
+    found = Loaded(model, takes, True, has_short_products(place, model))
     found.apart = not spec.packing or keeps_apart(found)
     return found
 

@@ -15,7 +15,6 @@ from transformers import TrainingArguments
 
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import write_json
-from jobs.finetuning import devices
 from jobs.finetuning.devices import Place
 from jobs.finetuning.packing import pack
 from jobs.finetuning.tokens import Tokens
@@ -66,7 +65,7 @@ def note(
             "weights": _plain(place.weights),
             "device": place.name,
             "threads": torch.get_num_threads(),
-            "products": "medium" if devices.has_short_products(place, loaded.model) else "highest",
+            "products": "medium" if loaded.short else "highest",
             "arguments": arguments,
             "lora": lora if config is not None else None,
             "quantization": quantization if spec.method == "qlora" else None,

@@ -20,7 +20,7 @@ from backend.errors import PanelError
 from backend.finetune import files
 from backend.finetune.files import Rehearsal
 from backend.i18n import N_
-from jobs.finetuning import checkpoints, devices, loading, memory
+from jobs.finetuning import checkpoints, loading, memory
 from jobs.finetuning.callbacks import not_a_number
 from jobs.finetuning.learner import Learner, arguments
 from jobs.finetuning.packing import Packed
@@ -78,10 +78,7 @@ def rehearse(current: Session, phases: Phases) -> Rehearsal:
     clock = _Clock(job, phases)
     trial = spec.model_copy(update={"accumulation": few, "scheduler": "constant"})
     given = arguments(job.dir, trial, current.place, STEPS, 0)
-    short = devices.has_short_products(current.place, current.loaded.model)
-    learner = Learner(
-        job.dir, current.loaded, given, rows, None, current.collate, current.model.folder, 1, [clock], short
-    )
+    learner = Learner(job.dir, current.loaded, given, rows, None, current.collate, current.model.folder, 1, [clock])
     with phases("rehearse"):
         learner.train()
         _check(job, clock.losses, "loss")

@@ -161,7 +161,6 @@ def _train(current: Session, phases: Phases, board: Board) -> Trained:
         current.model.folder,
         spec.keep,
         [watch],
-        devices.has_short_products(current.place, current.loaded.model),
     )
     watch.learner = learner
     # Sums are said by us; the Trainer's own printer would say them again.
