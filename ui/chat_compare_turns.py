@@ -49,8 +49,10 @@ def draw(comparison: Comparison, turn: Turn, names: Sequence[str], *, last: bool
     """One turn. ``names`` stand over the columns. ``last``: an answer that failed can be asked for again."""
     _prompt(turn)
     written: list[_Written] = []
+    # Its place stays when it goes: else the columns below it would move up, and every answer stand twice until all is drawn.
+    stop_all = st.empty()
     if turn.running:
-        st.button(
+        stop_all.button(
             _("Stop all"),
             key=f"compare_stop_all_{turn.id}",
             icon=":material/stop_circle:",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     ViewportSize,
+    WebSocketRoute,
     expect,
     sync_playwright,
 )
@@ -102,6 +105,19 @@ def settle(page: Page, timeout_s: float = 30) -> None:
     """Wait until the page is connected and no script of it runs."""
     page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']", timeout=timeout_s * 1000)
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_s * 1000)
+
+
+def slow_line(page: Page, delay_s: float) -> None:
+    """What the panel sends to ``page`` arrives piece by piece, so long after one another, as through a slow tunnel. Before the page is opened."""
+
+    def connected(socket: WebSocketRoute) -> None:
+        def late(message: str | bytes) -> None:
+            time.sleep(delay_s)
+            socket.send(message)
+
+        socket.connect_to_server().on_message(late)
+
+    page.route_web_socket(re.compile("/_stcore/stream"), connected)
 
 
 def at_rest(page: Page) -> None:
