@@ -195,10 +195,13 @@ class MemoryStore(MemoryDatabase):
         with self.read() as db:
             return [row[0] for row in db.execute("SELECT DISTINCT job FROM uses ORDER BY job")]
 
-    def peaks(self, job: int) -> list[Peak]:
-        """What a job took, a figure for each place; empty where it was not recorded."""
+    def peaks(self, job: int, until: float | None = None) -> list[Peak]:
+        """What a job took, a figure for each place; empty where it was not recorded. until: only what it took up to then."""
         found = []
         for place, (source, first, last, peak, when, steady) in self._uses(job).items():
+            if until is not None and until < last:
+                found += self._part(job, place, source, first, until)
+                continue
             usual = self._steady(job, place, first, last) if steady is None else steady
             found.append(Peak(job, place, peak, peak if usual is None else int(usual), when, source))
         return found
@@ -243,6 +246,12 @@ class MemoryStore(MemoryDatabase):
                     most, then = peak, when
                 found[place] = (source, min(begin, first), max(until, last), most, then, steady)
         return found
+
+    def _part(self, job: int, place: str, source: Source, first: float, until: float) -> list[Peak]:
+        """What a job took at ``place`` from ``first`` up to ``until``: one, or none where there is no sample."""
+        with self.read() as db:
+            values = compaction.values_of(db, SeriesKey(place, "job", str(job)), first, until)
+        return [Peak(job, place, int(max(values)), int(statistics.median(values)), until, source)] if values else []
 
     def _steady(self, job: int, place: str, first: float, last: float) -> float | None:
         """The median over the second half of its life."""

@@ -24,6 +24,7 @@ from backend.errors import PanelError
 from backend.memory.machine import Machine, snapshot
 from backend.memory.sample import HOST
 from backend.queue import folder
+from backend.queue.events import read_events
 from backend.queue.rows import DONE, JobRow
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ BOUND = 2.0
 NARROWEST = 1.02
 REACHED = ("ready", "hung")
 """A server that got there has loaded everything: its peak says something about the forecast."""
+
+BEFORE = {"quantize": "report"}
+"""Verb -> the phase from which on a job does something that its forecast is not of: a report card starts servers."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,9 @@ def settled(store: Store, memory: MemoryStore | None, row: JobRow) -> Forecast |
     if found is None or found.measured is not None or not row.done or memory is None:
         return found
     try:
-        peaks = [peak for peak in memory.peaks(row.id) if (peak.place != HOST) == found.on_gpu]
+        peaks = [
+            peak for peak in memory.peaks(row.id, _foreseen_until(store, row)) if (peak.place != HOST) == found.on_gpu
+        ]
     except PanelError:
         return found
     if not peaks:
@@ -183,6 +189,15 @@ def settled(store: Store, memory: MemoryStore | None, row: JobRow) -> Forecast |
     found = replace(found, measured=measured)
     keep(store.job_dir(row.id), found)
     return found
+
+
+def _foreseen_until(store: Store, row: JobRow) -> float | None:
+    """When the work ended that the forecast of ``row`` is of; None where it is of the whole job."""
+    phase = BEFORE.get(row.verb)
+    if phase is None:
+        return None
+    found, _ = read_events(store.job_dir(row.id))
+    return min((float(one["t"]) for one in found if one.get("phase") == phase), default=None)
 
 
 def history(store: Store, memory: MemoryStore | None, verb: str | None = None) -> list[Forecast]:

@@ -26,5 +26,5 @@ class Record:
     def latest(self) -> Sample | None:
         return self.newest
 
-    def peaks(self, job: int) -> list[Peak]:
-        return self.highest.get(job, [])
+    def peaks(self, job: int, until: float | None = None) -> list[Peak]:
+        return [peak for peak in self.highest.get(job, []) if until is None or peak.t <= until]

@@ -189,6 +189,10 @@ def test_a_job_has_its_peak_to_the_byte_and_what_it_usually_took(memory: MemoryS
     assert memory.peaks(7)[0].peak == 5_000_000_001, "also from the blocks"
     assert memory.jobs() == [7]
     assert memory.peaks(8) == []
+    early = memory.peaks(7, int(START) + 50)
+    assert [(p.place, p.peak, p.t) for p in early] == [(HOST, pytest.approx(50_000_000, rel=1e-6), int(START) + 50)]
+    assert memory.peaks(7, START + 1000) == memory.peaks(7)
+    assert memory.peaks(7, START - 10) == []
     series = memory.job_series(7, 700).series
     assert set(series) == {SeriesKey(HOST, "job", "7")}
     told = [v for v in series[SeriesKey(HOST, "job", "7")].mean if v is not None]

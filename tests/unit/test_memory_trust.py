@@ -161,6 +161,20 @@ def test_what_a_trainer_says_that_it_has_allocated_is_another_figure(store: Stor
     assert second.id != row.id
 
 
+def test_what_the_servers_of_a_report_card_take_says_nothing_about_the_forecast_of_making_the_copy(
+    store: Store,
+) -> None:
+    row = store.submit("quantize", {"model": "starter", "method": "gptq", "report": True})
+    found = forecast(store, row)
+    events = store.job_dir(row.id) / "events.jsonl"
+    events.write_text('{"t": 10.0, "phase": "load"}\n{"t": 50.0, "phase": "report"}\n')
+    two = [Peak(row.id, HOST, found.p50, found.p50, 5.0, "process"), Peak(row.id, HOST, 9 * GIB, GIB, 60.0, "process")]
+    settled = trust.settled(store, Record(highest={row.id: two}), end(store, row, state="succeeded"))
+    assert settled is not None
+    assert settled.measured is not None
+    assert settled.measured.peak == found.p50
+
+
 def test_the_last_twenty_forecasts_say_how_far_they_can_be_trusted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
