@@ -200,7 +200,7 @@ class MemoryStore(MemoryDatabase):
         found = []
         for place, (source, first, last, peak, when, steady) in self._uses(job).items():
             if until is not None and until < last:
-                found += self._part(job, place, source, first, until)
+                found += self._part(job, place, source, first, until) if until >= first else []
                 continue
             usual = self._steady(job, place, first, last) if steady is None else steady
             found.append(Peak(job, place, peak, peak if usual is None else int(usual), when, source))
