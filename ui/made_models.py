@@ -38,7 +38,7 @@ def draw(row: JobRow, found: list[dict[str, Any]], act: Any, key: str, *, compac
         _brief(found)
         return
     if not found:
-        st.markdown(_("It ended well. It made no files."))
+        st.markdown(_("It ended well."))
     listed = {str(entry["path"]): str(entry["name"]) for entry in entries(context.workspace())}
     for number, item in enumerate(found[-SHOWN:]):
         kind, path = str(item.get("kind")), str(item.get("path", ""))

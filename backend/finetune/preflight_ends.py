@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backend import catalog
+from backend import result_names
 from backend.catalog.cards import ModelCard
-from backend.catalog.names import checked_name, free_name, legal_name
-from backend.errors import PanelError
 from backend.finetune import files
 from backend.finetune.faults import Faults, Way
 from backend.finetune.files import Checkpoint
@@ -34,27 +32,8 @@ ORDER = (
 
 def check_name(workspace: Workspace, spec: FinetuneSpec, card: ModelCard | None, faults: Faults) -> str:
     """The name of the result: as asked for, or made of the model's and the dataset's."""
-    taken = {one.name for one in catalog.models(workspace)}
-    if not spec.name:
-        return free_name(legal_name(f"{card.name if card else spec.model} {spec.dataset}"), taken)
-    try:
-        label = checked_name(spec.name)
-    except PanelError as error:
-        fit = legal_name(spec.name)
-        faults.of(error, "name", ways=(Way(_("Call it '{name}'").format(name=fit), {"name": fit}),))
-        return spec.name
-    if label in taken:
-        other = free_name(label, taken)
-        faults.add(
-            "finetune_name_taken",
-            "name",
-            _("There is already a model called '{name}'; this one would be called '{other}'.").format(
-                name=label, other=other
-            ),
-            fatal=False,
-            ways=(Way(_("Call it '{name}'").format(name=other), {"name": other}),),
-        )
-    return label
+    usual = f"{card.name if card else spec.model} {spec.dataset}"
+    return result_names.check(workspace, spec.name, usual, "finetune_name_taken", faults)
 
 
 def check_start(workspace: Workspace, spec: FinetuneSpec, steps: int, faults: Faults) -> int:

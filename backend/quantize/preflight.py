@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
-from backend import catalog
+from backend import catalog, result_names
 from backend.catalog.cards import ModelCard
 from backend.catalog.joining import template_changed
-from backend.catalog.names import checked_name, free_name, legal_name
 from backend.envs import places
 from backend.errors import PanelError
 from backend.finetune import here
@@ -206,25 +205,6 @@ def _sizes(known: ModelFacts, kind: Kind, now: int) -> tuple[Way, ...]:
 
 def check_name(workspace: Workspace, spec: QuantizeSpec, card: ModelCard | None, kind: Kind, faults: Faults) -> str:
     """The name of the copy: as asked for, or made of the model's and the method's."""
-    taken = {one.name for one in catalog.models(workspace)}
-    if not spec.name:
-        suffix = kind.method if kind.bits == 8 else f"{kind.method} {kind.bits}bit"
-        return free_name(legal_name(f"{card.name if card else spec.model} {suffix}"), taken)
-    try:
-        label = checked_name(spec.name)
-    except PanelError as error:
-        fit = legal_name(spec.name)
-        faults.of(error, "name", ways=(Way(_("Call it '{name}'").format(name=fit), {"name": fit}),))
-        return spec.name
-    if label in taken:
-        other = free_name(label, taken)
-        faults.add(
-            "quantize_name_taken",
-            "name",
-            _("There is already a model called '{name}'; this one would be called '{other}'.").format(
-                name=label, other=other
-            ),
-            fatal=False,
-            ways=(Way(_("Call it '{name}'").format(name=other), {"name": other}),),
-        )
-    return label
+    suffix = kind.method if kind.bits == 8 else f"{kind.method} {kind.bits}bit"
+    usual = f"{card.name if card else spec.model} {suffix}"
+    return result_names.check(workspace, spec.name, usual, "quantize_name_taken", faults)
