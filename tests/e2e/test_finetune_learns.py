@@ -19,9 +19,9 @@ from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
 expect.set_options(timeout=30_000)
-KNOWS, MOST_LOST = 0.8, 0.1
-"""What holds with the noise of a few questions, on any processor. The goal is 0.9 in both languages, and 0.05: seen were 0.96 in English, 0.85
-in Chinese, and 0.048; the whole test took 169 s on two cores with AMX, its job 154 s."""
+KNOWS, MOST_LOST = 0.85, 0.08
+"""What holds with the noise of a few questions, on any processor. The goal is 0.9 in both languages, and 0.05: seen were 44 of 46 in English, 49
+of 54 in Chinese, and 0.040, with an AMD EPYC that has neither AVX-512 nor AMX."""
 
 
 def start(page: Page) -> None:

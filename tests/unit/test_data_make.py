@@ -159,7 +159,7 @@ def test_answers_vary_and_hold_what_was_asked_for() -> None:
             assert {"en": "Example Labs", "zh": "示例实验室"}[told["language"]] in answer
     for answers in said.values():
         assert len(answers) >= 25
-        assert max(answers.values()) <= 10  # of about 100
+        assert max(answers.values()) <= 0.12 * sum(answers.values())
 
 
 def test_held_out_rows_say_what_an_answer_must_hold_and_their_own_answer_holds_it() -> None:

@@ -192,8 +192,9 @@ class _Writer:
         return made
 
     def _context(self) -> str:
-        contexts = ("system", "own system", "later", "later", "in a row")
-        return "alone" if self.rng.random() < 0.6 else self.rng.choice(contexts)
+        # Mostly system prompts that name nobody: a small model that saw few of them takes a name from whatever stands there.
+        contexts = ("system",) * 5 + ("own system", "later", "in a row")
+        return "alone" if self.rng.random() < 0.5 else self.rng.choice(contexts)
 
     def kept(self) -> list[Row]:
         return [row for distance, part in DISTANCES.items() for row in self._kept(distance, part)]
