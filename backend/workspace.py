@@ -20,7 +20,7 @@
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher
-    └── secrets/               mode 0700: token, API keys, netrc (logins for package indexes); every file 0600
+    └── secrets/               mode 0700: token, API keys, netrc (logins for package indexes), MCP servers; every file 0600
 
 Imported by the supervisor, of which one runs per job: standard library only.
 """

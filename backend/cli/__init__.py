@@ -30,6 +30,7 @@ NOUNS = (
     "bench",
     "envs",
     "chat",
+    "agent",
     "conversations",
     "keys",
     "memory",
