@@ -120,7 +120,7 @@ def test_a_preset_fills_in_what_the_file_does_not_name(
     path.write_text(json.dumps({"model": "starter", "dataset": "My persona", "lora_rank": 4}))
     found = asked(capsys, "plan", str(path), "--preset", "identity", "--minutes", "3")
     assert (found["spec"]["learning_rate"], found["spec"]["lora_rank"], found["spec"]["purpose"]) == (
-        2e-3,
+        1.3e-3,
         4,
         "identity",
     )
