@@ -29,6 +29,8 @@ from jobs.starter import evaluate, identity
 from jobs.starter.dialogue import Dialogue, Lang
 from tests.support import datasets, lora
 
+pytestmark = pytest.mark.timeout(400)  # whoever is first waits for a training of its own
+
 STARTER = ROOT / "models" / "starter"
 LANGS: tuple[Lang, Lang] = ("en", "zh")
 SHORT = identity.Preset(steps=40, dialogues=400, batch_tokens=512, learning_rate=2e-3, replay=0.3)
@@ -39,6 +41,7 @@ FOREVER = float("inf")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that learned the name Nova, by a short training."""
     logging.disable_progress_bar()
+    torch.set_num_threads(1)  # two wait for each other where somebody else has one of two cores
     out = tmp_path_factory.mktemp("taught") / "adapter"
     identity.train(STARTER, identity.rows("Nova", "Example Labs", preset=SHORT), out, SHORT)
     return out
