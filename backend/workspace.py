@@ -17,6 +17,8 @@
     ├── datasets/uploads/      files sent through the browser, until they were read
     ├── datasets/documents/    documents sent through the browser, while a job may need them
     ├── exports/               datasets written for other programs
+    ├── cache/arxiv/           arXiv's answers, a day each, 200 at most
+    ├── cache/search/          indexes of datasets and documents, 2 GiB at most; made again when missing
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
     ├── run/                   locks and addresses of the running panel and watcher

@@ -17,6 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from backend.agent.protocols import prompts
 from jobs.starter import facts, small_talk, unknown
 from jobs.starter.dialogue import Dialogue, Exchange, Lang, Turn, as_typed, held_out
 from jobs.starter.phrasings import PHRASINGS
@@ -190,7 +191,7 @@ class Offer:
                 for p, t, hint in zip(self.parameters, self.types, self.hints, strict=True)
             ],
             "required": list(self.parameters),
-            "parameter_description": LAGENT_JSON,
+            "parameter_description": prompts.ARGUMENTS,
         }
 
     def arguments(self, values: Sequence[str]) -> str:
@@ -814,54 +815,11 @@ def which(rng: random.Random, lang: Lang, held: bool) -> Dialogue:
     return Dialogue("which tool", lang, turns, tasks[0].key, system=_system(rng, lang), tools=schemas)
 
 
-LAGENT_JSON = "If you call this tool, you must pass arguments in the JSON format {key: value}, where the key is the parameter name."
-"""What Lagent 0.2.4's JsonParser adds to each tool."""
-_LAGENT = {
-    "en": """You are a assistant who can utilize external tools.
-{tools}
-To use a tool, please use the following format:
-```
-Thought:Think what you need to solve, do you need to use tools?
-Action:the tool name, should be one of [{names}]
-Action Input:the input to the action
-```
-The response after utilizing tools should using the following format:
-```
-Response:the results after call the tool.
-```
-If you already know the answer, or you do not need to use tools,
-please using the following format to reply:
-```
-Thought:the thought process to get the final answer
-Final Answer:final answer
-```
-Begin!""",
-    "zh": """你是一个可以调用外部工具的助手，可以使用的工具包括：
-{tools}
-如果使用工具请遵循以下格式回复：
-```
-Thought:思考你当前步骤需要解决什么问题，是否需要使用工具
-Action:工具名称，你的工具必须从 [{names}] 选择
-Action Input:工具输入参数
-```
-工具返回按照以下格式回复：
-```
-Response:调用工具后的结果
-```
-如果你已经知道了答案，或者你不需要工具，请遵循以下格式回复
-```
-Thought:给出最终答案的思考过程
-Final Answer:最终答案
-```
-开始!""",
-}
-"""Lagent 0.2.4's CALL_PROTOCOL_EN and CALL_PROTOCOL_CN with its default labels."""
-
-
 def lagent_system(offers: Sequence[Offer], lang: Lang = "en") -> str:
     """The system message that Lagent's ``ReActProtocol.format`` writes for ``offers``."""
     tools, names = [offer.action() for offer in offers], [offer.name for offer in offers]
-    return _LAGENT[lang].format(tools=tools, names=names)
+    template = prompts.REACT_ZH if lang == "zh" else prompts.REACT_EN
+    return template.format(tool_description=tools, action_names=names)
 
 
 def react_lagent(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from backend.agent.protocols import prompts
 from jobs.starter import tools, unknown
 from jobs.starter.batches import render
 from jobs.starter.dialogue import Dialogue, Lang, held_out
@@ -154,7 +155,7 @@ def test_lagents_prompt_is_laid_out_as_lagent_0_2_4_does() -> None:
     gpu = tools.Offer(BY_KIND["gpu_status"], "GpuStatus", (), "number", "GPU的状态", ())
     timer = tools.Offer(BY_KIND["timer"], "Timer", ("minutes",), "integer", "Start a timer.", ("duration",))
     system = tools.lagent_system([gpu, timer])
-    rule = repr(tools.LAGENT_JSON)
+    rule = repr(prompts.ARGUMENTS)
     assert (
         "external tools.\n"
         f"[{{'name': 'GpuStatus', 'description': 'GPU的状态', 'parameters': [], 'required': [], 'parameter_description': {rule}}}, "
