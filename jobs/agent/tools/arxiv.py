@@ -18,9 +18,9 @@ from typing import Any
 
 import httpx
 
+from backend.agent.own_tools import ARXIV
 from backend.agent.tools import Context, Result, Tool
 from backend.errors import PanelError
-from backend.i18n import N_
 from backend.queue import locks
 from backend.workspace import Workspace, explain_os_error
 from jobs.agent.results import shaped
@@ -45,9 +45,9 @@ class Arxiv:
     """Searches arXiv. pause_s: between two requests."""
 
     tool = Tool(
-        name="arxiv_search",
-        title=N_("arXiv search"),
-        purpose=N_("Finds papers on arXiv.org: title, authors, date, summary and links."),
+        name=ARXIV.name,
+        title=ARXIV.title,
+        purpose=ARXIV.purpose,
         description=(
             "Search scientific papers on arXiv. Returns title, authors, date, categories, links and abstract of each. "
             "query: a few English key words, or arXiv's own syntax such as 'au:bengio AND ti:attention', or one arXiv id."
@@ -61,7 +61,7 @@ class Arxiv:
             },
             "required": ["query"],
         },
-        network=True,
+        network=ARXIV.network,
     )  # fmt: skip
 
     def __init__(self, pause_s: float = PAUSE_S, answer_s: float = ANSWER_S) -> None:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from backend.agent.own_tools import CALCULATOR
 from backend.agent.tools import Context, Result, Tool
 from backend.errors import PanelError
-from backend.i18n import N_
 from jobs.agent.results import shaped
 from jobs.agent.tools.arguments import refused
 from jobs.agent.tools.calculator_errors import deep, large, outside, too_long, unclear, unknown, zero
@@ -132,9 +132,9 @@ class Calculator:
     """The tool."""
 
     tool = Tool(
-        name="calculator",
-        title=N_("Calculator"),
-        purpose=N_("Works out arithmetic exactly: percentages, powers, roots, logarithms, angles."),
+        name=CALCULATOR.name,
+        title=CALCULATOR.title,
+        purpose=CALCULATOR.purpose,
         description=(
             "Works out one arithmetic expression exactly. Operators: + - * / // % ** and comparisons; functions: "
             f"{', '.join(sorted(set(FUNCTIONS) - {'percent'}))}; constants pi and e. "

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.agent.own_tools import OWN_TEXTS
 from backend.agent.search import documents, keeping, rows, terms
 from backend.agent.tools import Context, Result, Tool
 from backend.data.rows import split_of
@@ -40,9 +41,9 @@ class OwnTexts:
     """Searches datasets and documents. build_s: so long one call reads for the first time what was never searched."""
 
     tool = Tool(
-        name="own_texts",
-        title=N_("Own documents and datasets"),
-        purpose=N_("Searches your datasets and documents, and says where each passage stands."),
+        name=OWN_TEXTS.name,
+        title=OWN_TEXTS.title,
+        purpose=OWN_TEXTS.purpose,
         description=(
             "Search the user's own datasets and documents in this panel. Returns numbered passages with their place "
             "(dataset, version and row, or document and page). query: a few words, in the language of the texts; "

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
+from backend.agent.own_tools import PANEL_STATUS
 from backend.agent.tools import Context, Result, Tool
 from backend.errors import PanelError
-from backend.i18n import N_
 from backend.memory.reader import Reader
 from backend.memory.sample import Sample
 from backend.memory.series import open_memory
@@ -29,9 +29,9 @@ class PanelStatus:
     """Tells how this panel stands."""
 
     tool = Tool(
-        name="panel_status",
-        title=N_("Panel status"),
-        purpose=N_("Tells what runs and waits here, which servers are up, and who has the memory. It changes nothing."),
+        name=PANEL_STATUS.name,
+        title=PANEL_STATUS.title,
+        purpose=PANEL_STATUS.purpose,
         description=(
             "Read-only status of this machine's panel: running, waiting and failed jobs with progress and time left, model "
             "servers, and GPU and main memory now and which job has it."

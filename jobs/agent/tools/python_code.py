@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from backend.agent.own_tools import PYTHON
 from backend.agent.tools import Context, Result, Tool
 from backend.errors import PanelError
-from backend.i18n import N_
 from jobs.agent.results import shaped
 from jobs.agent.sandbox import folder as folders
 from jobs.agent.sandbox.ability import ability, forget, no_walls
@@ -40,11 +40,9 @@ class PythonCode:
 
     def __init__(self) -> None:
         self.tool = Tool(
-            name="python",
-            title=N_("Python"),
-            purpose=N_(
-                "Runs short programs that the model writes: shut in, without network, in a folder of their own."
-            ),
+            name=PYTHON.name,
+            title=PYTHON.title,
+            purpose=PYTHON.purpose,
             description=(
                 "Runs Python code and gives what it printed and the value of its last expression. Each call starts "
                 "afresh: no variables are kept, but files in the current folder are. No network, no other programs, "

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
+from backend.agent.own_tools import WEB_PAGE
 from backend.agent.tools import Context, Result, Tool
 from backend.errors import PanelError
-from backend.i18n import N_
 from jobs.agent.results import shaped
 from jobs.agent.tools import addresses, arguments, foreign, page_kinds, page_refusals
 from jobs.agent.tools.fetching import Reply, Resolve, Wanted, fetch, look_up
@@ -31,9 +31,9 @@ class WebPage:
     """Reads one page. seconds: for all of its redirects and itself. resolve: who knows addresses."""
 
     tool = Tool(
-        name="web_page",
-        title=N_("Web page"),
-        purpose=N_("Reads a page of the web, from hosts that you allow."),
+        name=WEB_PAGE.name,
+        title=WEB_PAGE.title,
+        purpose=WEB_PAGE.purpose,
         description=(
             "Read one web page or PDF and return its text: headings, paragraphs, lists, tables, and numbered links. "
             "Only hosts that the user has allowed can be read. It cannot log in, send forms or run scripts."
@@ -43,7 +43,7 @@ class WebPage:
             "properties": {"url": {"type": "string", "description": "Whole address, such as https://example.org/page"}},
             "required": ["url"],
         },
-        network=True,
+        network=WEB_PAGE.network,
     )
 
     def __init__(self, seconds: float = SECONDS, resolve: Resolve = look_up) -> None:
