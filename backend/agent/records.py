@@ -83,7 +83,8 @@ class Step:
 @dataclass(frozen=True)
 class Turn:
     """A question and what came of it. protocol: the one that was used, empty before the first step. problem: why there is no answer, or what is doubtful
-    about it; error: of a server or of this machine, :meth:`backend.errors.PanelError.to_dict`."""
+    about it; error: of a server or of this machine, :meth:`backend.errors.PanelError.to_dict`; notes: the same, of what was missing beside, such as
+    a server of tools."""
 
     id: int
     conversation: str
@@ -96,6 +97,7 @@ class Turn:
     answer: str | None = None
     problem: Problem | None = None
     error: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[Mapping[str, Any], ...] = ()
     stop: bool = False
     started: float | None = None
     ended: float | None = None

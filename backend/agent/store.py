@@ -43,8 +43,8 @@ def _1_conversations_turns_steps(db: sqlite3.Connection) -> None:
         CREATE TABLE turns (
             id INTEGER PRIMARY KEY AUTOINCREMENT, conversation TEXT NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL,
             model TEXT NOT NULL, options TEXT NOT NULL, created REAL NOT NULL, protocol TEXT, answer TEXT,
-            problem TEXT NOT NULL DEFAULT '{}', error TEXT NOT NULL DEFAULT '{}', stop INTEGER NOT NULL DEFAULT 0,
-            started REAL, ended REAL)
+            problem TEXT NOT NULL DEFAULT '{}', error TEXT NOT NULL DEFAULT '{}', notes TEXT NOT NULL DEFAULT '[]',
+            stop INTEGER NOT NULL DEFAULT 0, started REAL, ended REAL)
         """
     )
     db.execute("CREATE INDEX turns_by_conversation ON turns (conversation, id)")
@@ -273,6 +273,12 @@ class AgentStore(ThreadLocalDatabase):
         with self.write() as db:
             db.execute("UPDATE turns SET protocol = ? WHERE id = ?", (protocol, turn))
 
+    def note(self, turn: int, notes: Sequence[PanelError]) -> None:
+        """Keep what a person should know beside the answer, such as a server of tools that could not be reached."""
+        with self.write() as db:
+            listing = json.dumps([note.to_dict() for note in notes], ensure_ascii=False)
+            db.execute("UPDATE turns SET notes = ? WHERE id = ?", (clean(listing), turn))
+
     def begin_step(self, turn: int, number: int, state: str = "writing") -> Step:
         """A new step, begun now."""
         started = time.time()
@@ -394,6 +400,7 @@ def _turn(row: sqlite3.Row) -> Turn:
         answer=row["answer"],
         problem=problem_from(json.loads(row["problem"])),
         error=json.loads(row["error"]),
+        notes=tuple(json.loads(row["notes"])),
         stop=bool(row["stop"]),
         started=row["started"],
         ended=row["ended"],

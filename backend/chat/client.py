@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,12 +57,13 @@ async def stream_chat(
     *,
     max_tokens: int | None = None,
     sent: Sent | None = None,
+    more: Mapping[str, Any] | None = None,
     first_token_s: float = FIRST_TOKEN_S,
     stall_s: float = STALL_S,
 ) -> AsyncGenerator[str | Finished, None]:
     """Yield pieces of text, then one :class:`Finished`. Close the iterator (or cancel the task) to stop the server.
 
-    ``sent`` is filled with what goes out and comes back.
+    ``sent`` is filled with what goes out and comes back. ``more``: other parameters of the request, such as ``tools``.
 
     Raises:
         ServerError: ``server_gone`` (nobody listens), ``server_died`` (in the middle of the answer), ``server_silent``,
@@ -70,7 +71,7 @@ async def stream_chat(
     """
     from openai import OpenAIError
 
-    meter, request = _Meter(messages), _request(server, messages, params, max_tokens)
+    meter, request = _Meter(messages), {**_request(server, messages, params, max_tokens), **(more or {})}
     sent = sent or Sent()
     sent.begin(server, request)
     try:

@@ -11,6 +11,8 @@ What it does is a JSON object, in the last user message (``!{"tokens": 5}``) or 
     code, message: of that error                           no_usage: do not report tokens
     limit: prompts with more words than this get 400 context_length_exceeded
     finish: the finish_reason (default "stop")             garbage: send bytes that are no JSON
+    replies: a list of such objects, one a request; the last one for all that follow
+    calls: tool calls beside the answer, [{"name": …, "arguments": "…"}], in pieces as servers stream them
 
 Standard library only. ``GET /requests`` gives what it was asked, ``GET /cancelled`` how many streams their reader left.
 """
@@ -60,6 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.lock:
             self.requests.append(body)
+            number = len(self.requests) - 1
         if self.headers.get("Authorization") != f"Bearer {KEY}":
             self._error(401, "invalid_api_key", "Incorrect API key")
             return
@@ -68,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         prompt = _text(body["messages"][-1]["content"]) if "messages" in body else str(body.get("prompt", ""))
         plan = dict(self.script)
+        if replies := plan.pop("replies", None):
+            plan |= replies[min(number, len(replies) - 1)]
         if prompt.startswith("!{"):
             plan |= json.loads(prompt[1:])
         words = sum(len(str(m["content"]).split()) for m in body.get("messages", []))
@@ -87,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             text = plan.get("say", f"You said: {prompt}")
             pieces = [w + " " for w in text.split(" ")] if " " in text else list(text)
-            pieces[-1] = pieces[-1].rstrip(" ")
+            pieces[-1:] = [pieces[-1].rstrip(" ")] if pieces else []
         pieces = pieces[: body.get("max_tokens") or None]
         usage = {"prompt_tokens": words, "completion_tokens": len(pieces), "total_tokens": words + len(pieces)}
         finish = plan.get("finish", "stop")
@@ -113,6 +118,13 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(b"data: {not json\n\n")
                 self._event({"index": 0, "delta": {"content": piece}, "finish_reason": None})
                 time.sleep(plan.get("delay_s", 0))
+            for place, call in enumerate(plan.get("calls", ())):
+                half = len(call["arguments"]) // 2
+                head = {"index": place, "id": f"call_{place}", "type": "function",
+                        "function": {"name": call["name"], "arguments": call["arguments"][:half]}}  # fmt: skip
+                rest = {"index": place, "function": {"arguments": call["arguments"][half:]}}
+                for delta in (head, rest):
+                    self._event({"index": 0, "delta": {"tool_calls": [delta]}, "finish_reason": None})
             self._event({"index": 0, "delta": {}, "finish_reason": finish})
             if not plan.get("no_usage"):
                 self._event(None, usage=usage)
