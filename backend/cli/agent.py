@@ -1,4 +1,4 @@
-"""``python -m backend agent parse FILE``: what the raw reply of a model with tools is understood as, without asking
+"""``python -m backend agent run|check|parse``; ``parse FILE``: what the raw reply of a model with tools is understood as, without asking
 a model.
 
 FILE holds one reply, or JSON lines ``{"reply": …, "protocol": …}``; several of them are counted.
@@ -19,7 +19,8 @@ from backend.agent.calls import PROTOCOLS, Call, Understood
 from backend.agent.protocols import problems, understood
 from backend.agent.protocols.values import dumped
 from backend.agent.tools import Tool
-from backend.cli import output
+from backend.cli import agent_run, output
+from backend.cli.agent_words import problem_dict, repair_dicts, repairs_told
 from backend.errors import NotFoundError, PanelError, fill
 from backend.i18n import N_, _
 
@@ -36,6 +37,9 @@ EXAMPLE = (
     ),
 )  # fmt: skip
 """Tools where none are given."""
+
+
+app.command(help=_("Ask a model that may use tools, and see each step."))(agent_run.run)
 
 
 @app.callback()
@@ -195,21 +199,13 @@ def _read(name: str) -> str:
 
 def as_dict(made: Understood) -> dict[str, Any]:
     """What was understood, as JSON."""
-    problem = made.problem
     return {
         "outcome": outcome(made),
         "thought": made.thought,
         "calls": [_call(call) for call in made.calls],
         "answer": made.answer,
-        "repairs": [{"code": each.code, "before": each.before, "after": each.after} for each in made.repairs],
-        "problem": problem
-        and {
-            "code": problem.code,
-            "did": fill(_(problem.did), problem.params),
-            "expected": fill(_(problem.expected), problem.params),
-            "evidence": problem.evidence,
-            "helps": list(problem.helps),
-        },
+        "repairs": repair_dicts(made.repairs),
+        "problem": made.problem and problem_dict(made.problem),
     }
 
 
@@ -225,9 +221,7 @@ def told(made: Understood) -> str:
     lines = [_("Thought: {text}").format(text=problems.piece(made.thought))] if made.thought else []
     lines += [_("Call: {call}").format(call=f"{call.name}({dumped(call.arguments)})") for call in made.calls]
     lines += [_("Answer: {text}").format(text=made.answer)] if made.answer is not None else []
-    for each in made.repairs:
-        before, after = problems.piece(each.before, 200), problems.piece(each.after, 200)
-        lines.append(_("Repaired ({code}): {before} -> {after}").format(code=each.code, before=before, after=after))
+    lines += repairs_told(made.repairs)
     if made.problem:
         problem = made.problem
         lines.append(_("Problem ({code}): {did}").format(code=problem.code, did=fill(_(problem.did), problem.params)))
