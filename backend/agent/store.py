@@ -77,7 +77,8 @@ class AgentStore(ThreadLocalDatabase):
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        super().__init__(workspace.root / "agent.db", MIGRATIONS)
+        # What was recorded survives the end of any process; a power cut may cost the last second, never the file.
+        super().__init__(workspace.root / "agent.db", MIGRATIONS, synchronous="NORMAL")
 
     # --- conversations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backend.chat.records import clean
@@ -93,7 +93,7 @@ class Sent:
         """As stored: JSON, compressed, at most about :data:`MAX_CHARS` of text."""
         budget = [MAX_CHARS]
         data = {
-            **asdict(self),
+            **vars(self),
             "request": _bounded(self.request, budget),
             "response": _bounded(self.response, budget),
             "prompt": _bounded(self.prompt, budget),
