@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backend.doctor import disks, engines, gpus, limits, network, session, sharing, software, state
+from backend.doctor import disks, engines, gpus, limits, network, sandbox, session, sharing, software, state
 from backend.doctor.findings import Check
 
 CHECKS: tuple[Check, ...] = (
@@ -12,6 +12,7 @@ CHECKS: tuple[Check, ...] = (
     *state.CHECKS,
     *disks.CHECKS,
     *limits.CHECKS,
+    *sandbox.CHECKS,
     *session.CHECKS,
     *network.CHECKS,
     *software.CHECKS,

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from backend.doctor import disks, groups, limits, mounts, network, session, software, state
+from backend.doctor import disks, groups, limits, mounts, network, sandbox, session, software, state
 from backend.doctor.findings import Check, Finding
 from backend.doctor.here import Here
 from backend.workspace import ROOT, Workspace
@@ -601,3 +601,28 @@ def test_secrets_that_others_can_read_are_bad(workspace: Workspace) -> None:
     token.chmod(0o644)
     found = only(software.private, at)
     assert (found.state, said(found)) == ("bad", f"Others may read {token}.")
+
+
+def test_whether_an_agent_s_python_can_be_shut_in_is_tried(tmp_path: Path) -> None:
+    (found,) = sandbox.sandbox.run(here(tmp_path))
+    assert found.state == "ok"
+    assert [text.params["name"] for text in found.evidence] == ["seccomp", "Landlock", "namespaces"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "state"),
+    [
+        ('{"enough": false, "walls": [{"name": "Landlock", "stands": false, "said": "ENOSYS"}]}', "attention"),
+        ("no JSON", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_where_it_cannot_be_the_kernel_s_words_stand_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str, state: str
+) -> None:
+    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", f"print({printed!r})"))
+    (found,) = sandbox.sandbox.run(here(tmp_path))
+    assert found.state == state
+    if state == "attention":
+        assert "cannot be put up (ENOSYS)" in found.evidence[0].english()
+        assert found.fixes

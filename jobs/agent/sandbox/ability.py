@@ -1,10 +1,13 @@
 """What this machine's kernel lets us put between code and everything else: found out by doing it, once.
 
+    python -m jobs.agent.sandbox.ability    # the same as JSON, for the doctor
+
 Without a wall around files there is no running: a list of forbidden names in Python would be no wall.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -107,3 +110,14 @@ def _stands(walls: Walls, failed: dict[str, str]) -> bool:
             name = next((name for name, steps in STEPS.items() if step in steps), "seccomp")
             failed.setdefault(name, f"{step}: {why}" if why else step)
             return False
+
+
+def main() -> None:
+    """Print it."""
+    found = ability()
+    told = [{"name": wall.name, "stands": wall.stands, "said": wall.said} for wall in found.report]
+    print(json.dumps({"enough": found.walls is not None, "walls": told}))  # noqa: T201 - this is its output
+
+
+if __name__ == "__main__":
+    main()
