@@ -4,6 +4,8 @@
     ├── settings.json          what was changed on the Settings page
     ├── state.db               jobs and leases (SQLite, WAL); can be rebuilt from jobs/
     ├── chat.db                conversations (SQLite, WAL)
+    ├── agent.db               conversations with agents, step by step (SQLite, WAL); agent-tools.json: settings of their tools
+    ├── agent/                 a folder a conversation for what tools make; checks/: how well models call tools
     ├── compare.db             comparisons, the conversations behind their columns, and votes (SQLite, WAL)
     ├── memory.db              who used the memory, second by second for a day, minute by minute for a year (SQLite, WAL)
     ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job

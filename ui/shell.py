@@ -18,6 +18,7 @@ from ui import context, errors, language, sidebar
 ICONS = {
     "home": ":material/home:",
     "chat": ":material/forum:",
+    "agent": ":material/smart_toy:",
     "datasets": ":material/dataset:",
     "finetune": ":material/school:",
     "quantize": ":material/compress:",
@@ -54,7 +55,10 @@ def page(name: str, title: str, help_text: str) -> list[st.Page]:
 
 groups = {
     "": page("home", _("Home"), _("What this machine is, what runs, and the next step")),
-    _("Use"): page("chat", _("Chat"), _("Talk to a model that runs here")),
+    _("Use"): [
+        *page("chat", _("Chat"), _("Talk to a model that runs here")),
+        *page("agent", _("Agent"), _("Let a model use tools, and see each of its steps")),
+    ],
     _("Make"): [
         *page("datasets", _("Datasets"), _("Rows to teach a model with: import, examine, mend and export them")),
         *page("finetune", _("Fine-tune"), _("Teach a model with your rows: plan it, start it, watch it learn")),

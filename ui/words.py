@@ -66,6 +66,7 @@ VERBS = {
     "examine_data": (N_("Examine a dataset"), ":material/troubleshoot:"),
     "export_data": (N_("Export rows"), ":material/ios_share:"),
     "import_data": (N_("Import rows"), ":material/upload_file:"),
+    "agent_check": (N_("Check how it calls tools"), ":material/rule:"),
     "ask_documents": (N_("Ask about documents"), ":material/quiz:"),
     "finetune": (N_("Fine-tune"), ":material/school:"),
     "rehearse": (N_("Rehearse"), ":material/rule:"),

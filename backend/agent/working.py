@@ -24,7 +24,7 @@ def ensure(workspace: Workspace, conversation: str) -> None:
         return
     with (workspace.logs / "agent.log").open("ab") as output:
         _started[conversation] = subprocess.Popen(
-            [sys.executable, "-m", "jobs.agent.work", str(workspace.root), conversation],
+            [sys.executable, "-m", "jobs.agent.turns", str(workspace.root), conversation],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -19,7 +19,7 @@ from backend.agent.calls import PROTOCOLS, Call, Understood
 from backend.agent.protocols import problems, understood
 from backend.agent.protocols.values import dumped
 from backend.agent.tools import Tool
-from backend.cli import agent_run, output
+from backend.cli import agent_check, agent_run, output
 from backend.cli.agent_words import problem_dict, repair_dicts, repairs_told
 from backend.errors import NotFoundError, PanelError, fill
 from backend.i18n import N_, _
@@ -40,6 +40,7 @@ EXAMPLE = (
 
 
 app.command(help=_("Ask a model that may use tools, and see each step."))(agent_run.run)
+agent_check.register(app)
 
 
 @app.callback()

@@ -14,6 +14,7 @@ from backend.data import importing, schemas
 from backend.data.containers import Broken, open_source
 from backend.data.export import CONTAINERS, Exported, Picture, container_of, export, resolve, summary
 from backend.data.rows import SPLITS, Row
+from backend.data.sinks import flan_messages
 from backend.data.store import Datasets, image_path
 from backend.errors import ConflictError, DataError, PanelError
 from backend.i18n import N_, _, ngettext
@@ -84,9 +85,9 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help=_("{formats}; or a kind of file alone: {kinds}.").format(
-                formats=", ".join(schemas.NAMES), kinds=", ".join(CONTAINERS)
-            ),
+            help=_(
+                "{formats}; or a kind of file alone: {kinds}; or {messages}: Agent-FLAN files as the Hugging Face folder that XTuner loads."
+            ).format(formats=", ".join(schemas.NAMES), kinds=", ".join(CONTAINERS), messages=flan_messages.NAME),
         ),
     ],
     out: Annotated[
@@ -104,6 +105,9 @@ def convert(
     as_json: Json = False,
 ) -> None:
     path = _path(file)
+    if to == flan_messages.NAME and path is not None:
+        _as_messages(path, out, encoding, as_json)
+        return
     to, container = resolve(to, container or (container_of(out) if out and to in schemas.NAMES else ""))
     if split and split not in SPLITS:
         raise DataError(
@@ -141,6 +145,26 @@ def convert(
     output(data, as_json, "\n".join(_lines(done, rows)))
 
 
+def _as_messages(path: Path, out: str, encoding: str, as_json: bool) -> None:
+    """All files of a folder as one dataset, record by record as they are."""
+    found = importing.inspect(path, encoding=encoding or None).detection
+    if found.schema != flan_messages.SCHEMA or found.mapping.columns.get("messages") != flan_messages.TURNS:
+        raise DataError(
+            "flan_other_form",
+            N_("{path} holds rows of another form: {form}."),
+            N_("Convert them with --to openai --container hf."),
+            path=str(path),
+            form=_(schemas.TITLES[found.schema]),
+        )
+    rows = _Rows()
+    target = Path(out or f"{path.stem}_converted").expanduser().absolute()
+    with open_source(path, encoding=encoding or None) as source:
+        count, size = flan_messages.write(rows.records(source), target)
+    done = Exported(target, count, size)
+    data = {**summary(done), "format": flan_messages.NAME, "container": "hf", "refused": rows.count}
+    output({**data, "problems": rows.first}, as_json, "\n".join(_lines(done, rows)))
+
+
 @dataclass
 class _Rows:
     """Rows of a source; counts the records that cannot be some, and keeps the first of them."""
@@ -155,13 +179,26 @@ class _Rows:
                     raise item.error
                 row = schemas.to_row(item.value, mapping)
             except DataError as error:
-                self.count += 1
-                if len(self.first) < REFUSED_SHOWN:
-                    self.first.append({"row": item.number, **_told(error)})
+                self._refuse(item.number, error)
                 continue
             if item.split and item.split != "train" and "split" not in row.get("meta", {}):
                 row.setdefault("meta", {})["split"] = item.split
             yield row
+
+    def records(self, source: Any) -> Iterator[dict[str, Any]]:
+        """Records of Agent-FLAN's files for :mod:`backend.data.sinks.flan_messages`."""
+        for item in source:
+            try:
+                if isinstance(item, Broken):
+                    raise item.error
+                yield flan_messages.record(item.value, item.number)
+            except DataError as error:
+                self._refuse(item.number, error)
+
+    def _refuse(self, number: int, error: DataError) -> None:
+        self.count += 1
+        if len(self.first) < REFUSED_SHOWN:
+            self.first.append({"row": number, **_told(error)})
 
 
 def _lines(done: Exported, rows: _Rows) -> list[str]:

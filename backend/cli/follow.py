@@ -19,12 +19,14 @@ LEAST_MB_S = 0.05
 LOG_S = 10.0
 """Without a terminal: a line so often, and one for each new phase."""
 PHASES = {
+    "ask": N_("asking"),
     "check": N_("checking"),
     "create": N_("making the environment"),
     "download": N_("downloading"),
     "install": N_("installing packages"),
     "patch": N_("applying patches"),
     "selftest": N_("testing itself"),
+    "server": N_("waiting for the server"),
     "time": N_("measuring speed"),
 }
 

@@ -3,7 +3,8 @@
     datasets/collected/From chat.jsonl      one JSON object a line:
     {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}], "lineage": {…}}
 
-``messages`` is the form of the OpenAI API, which the fine-tuning tools read; ``lineage`` says where the row comes from.
+``messages`` is the form of the OpenAI API, which the fine-tuning tools read, with calls of tools and ``"loss": false`` where an answer is not to be
+learned; ``tools`` are the functions that were offered; ``lineage`` says where the row comes from.
 A row is appended whole, with one write under a lock, and is on the disk when :meth:`Collected.add` returns.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from backend.workspace import Workspace, explain_os_error
 
 MAX_NAME_CHARS = 60
 """A name is a file name: 60 Chinese characters are 180 of the 255 bytes that a file system allows."""
-Messages = Sequence[dict[str, str]]
+Messages = Sequence[Mapping[str, Any]]
+_KEPT = ("role", "content", "loss", "tool_calls", "tool_call_id", "name")
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,15 @@ class Collected:
         except OSError:
             return []
 
-    def add(self, name: str, messages: Messages, lineage: dict[str, Any]) -> Added:
+    def add(
+        self, name: str, messages: Messages, lineage: dict[str, Any], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> Added:
         """Append a row to the collection ``name``, which is made when there is none.
 
         Args:
             messages: the turns, the answer to learn last.
             lineage: JSON-able; the same keys in every row, so that table readers find the same columns.
+            tools: functions that were offered, as the OpenAI API has them.
 
         Raises:
             ConflictError: ``collection_name_bad``; ``row_empty``: there is no answer to learn.
@@ -77,7 +82,7 @@ class Collected:
             raise ConflictError(
                 "row_empty", N_("There is no answer to learn from."), N_("Type the answer that the model should give.")
             )
-        turns = [{"role": m["role"], "content": m["content"]} for m in messages]
+        turns = [{key: m[key] for key in _KEPT if key in m} for m in messages]
         same_question = 0
         try:
             with _locked(path) as fd:
@@ -85,7 +90,8 @@ class Collected:
                     if known == turns:
                         return Added(_collection(path), True, same_question)
                     same_question += known[:-1] == turns[:-1]
-                row = json.dumps({"messages": turns, "lineage": lineage}, ensure_ascii=False)
+                offered = {"tools": list(tools)} if tools else {}
+                row = json.dumps({"messages": turns, **offered, "lineage": lineage}, ensure_ascii=False)
                 _append(fd, path, row.encode("utf-8", "backslashreplace") + b"\n")
                 return Added(_collection(path), False, same_question)
         except OSError as error:

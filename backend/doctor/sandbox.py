@@ -33,7 +33,11 @@ def sandbox(here: Here) -> Iterator[Finding]:
         meaning=say(N_("Agents cannot run Python here: code that a model writes runs shut in, or not at all.")),
         fixes=[
             Fix(
-                say(N_("In Docker, a recent version's default seccomp profile allows what is needed; or allow Landlock.")),
+                say(
+                    N_(
+                        "In Docker, a recent version's default seccomp profile allows what is needed; or allow Landlock."
+                    )
+                ),
                 command="docker run --security-opt seccomp=unconfined ...",
             ),
             Fix(

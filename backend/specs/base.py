@@ -11,6 +11,7 @@ from backend.errors import SpecError
 from backend.i18n import N_
 
 VERBS: dict[str, str] = {
+    "agent_check": "backend.specs.agent_check:AgentCheckSpec",
     "ask_documents": "backend.specs.ask_documents:AskDocumentsSpec",
     "bench": "backend.specs.bench:BenchSpec",
     "bench_matrix": "backend.specs.bench:BenchMatrixSpec",

@@ -18,7 +18,7 @@ from tests.support.panel import Panel
 from tests.support.stub_openai import Stub
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)  # a browser, a panel and a model server share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a model server share what may be two busy cores
 
 
 def requests(page: Page) -> Locator:

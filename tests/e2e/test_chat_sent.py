@@ -12,7 +12,7 @@ from tests.support.browser import PHONE, overflow, settle
 from tests.support.stub_openai import Stub
 from tests.support.wait import until
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 def send(page: Page, text: str) -> None:

@@ -19,7 +19,7 @@ from tests.support.panel import Panel
 from tests.support.stub_openai import Stub, published, stub
 from tests.support.talk import Talk, living
 
-expect.set_options(timeout=30_000)  # a browser, a panel and a model server share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a model server share what may be two busy cores
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.support.browser import PHONE, Visitor, at_rest, menu, overflow, settl
 from tests.support.panel import Panel
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 def view(page: Page, name: str) -> None:

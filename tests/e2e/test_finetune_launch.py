@@ -16,7 +16,7 @@ from tests.support.panel import Panel
 from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)  # a browser, a panel and a job share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a job share what may be two busy cores
 
 
 def figure(page: Page, name: str) -> Locator:

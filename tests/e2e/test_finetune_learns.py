@@ -18,7 +18,7 @@ from tests.support.browser import Visitor, at_rest
 from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 KNOWS, MOST_LOST = 0.85, 0.08
 """What holds with the noise of a few questions, on any processor. The goal is 0.9 in both languages, and 0.05: seen were 44 of 46 in English, 49
 of 54 in Chinese, and 0.040, with an AMD EPYC that has neither AVX-512 nor AMX."""

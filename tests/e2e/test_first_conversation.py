@@ -16,7 +16,7 @@ from tests.support.panel import start_panel
 from tests.support.stub_openai import Stub, published, stub
 from tests.support.wait import until
 
-expect.set_options(timeout=30_000)  # a browser, a panel and a model server share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a model server share what may be two busy cores
 FIGURES = re.compile(r"\d+ tokens? · first token after \d+\.\d\d s")
 
 

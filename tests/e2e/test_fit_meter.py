@@ -15,7 +15,7 @@ from tests.support.browser import PHONE, Visitor, at_rest, overflow, settle
 from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)  # a browser, a panel and a model server share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a model server share what may be two busy cores
 
 
 def chip(page: Page, word: str) -> Locator:

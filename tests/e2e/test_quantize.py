@@ -15,7 +15,7 @@ from tests.support.browser import PHONE, Visitor, at_rest, menu, overflow, settl
 from tests.support.panel import Panel
 
 Visit = Callable[..., Visitor]
-expect.set_options(timeout=30_000)  # a browser, a panel and a job share what may be two busy cores
+expect.set_options(timeout=90_000)  # a browser, a panel and a job share what may be two busy cores
 START = "Quantize starter to 4 bits (plain rounding)"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -77,13 +78,21 @@ class Run:
     def kill(self) -> None:
         """kill -9, of it and of all that it started, as when the machine goes down."""
         top = psutil.Process(self.process.pid)
-        tree = [top, *top.children(recursive=True)]
+        tree: set[psutil.Process] = {top}
+        # Each is held before it is looked at: what it starts while we look would live on and fill a build that is being removed.
+        held: set[psutil.Process] = set()
+        while left := tree - held:
+            for process in left:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.suspend()
+                held.add(process)
+            tree |= {child for process in held if process.is_running() for child in process.children()}
         for process in tree:
             try:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        psutil.wait_procs(tree, timeout=10)
+        psutil.wait_procs(list(tree), timeout=10)
         self.process.wait(10)
 
     def interrupt(self) -> None:

@@ -43,7 +43,7 @@ class Panel:
 
     def link(self, path: str = "/") -> str:
         """The address of ``path`` with the token in it, as the panel prints it for people."""
-        return f"{self.url}{path}?token={self.token}"
+        return f"{self.url}{path}{'&' if '?' in path else '?'}token={self.token}"
 
     def healthy(self) -> bool:
         try:

@@ -122,44 +122,45 @@ class HfSink(_ArrowSink):
 
             def out(key: str, batch: pa.RecordBatch) -> None:
                 if key not in writers:
-                    writers[key] = stack.enter_context(_stream(self._path / key, schema))
+                    writers[key] = stack.enter_context(stream(self._path / key, schema))
                 writers[key].write_batch(batch)
 
             self._write(columns, schema, pulse, out)
             if not writers:
-                stack.enter_context(_stream(self._path, schema))
+                stack.enter_context(stream(self._path, schema))
         parts = list(writers) or [""]
         for part in parts:
             split = part or next(iter(self._spool.splits), "train")
-            self._tell(self._path / part, split)
+            tell(self._path / part, split)
         if "" not in parts:
             (self._path / "dataset_dict.json").write_text(json.dumps({"splits": parts}), encoding="utf-8")
-
-    @staticmethod
-    def _tell(folder: Path, split: str) -> None:
-        """The two files that ``datasets`` writes beside the rows (``Dataset.save_to_disk``)."""
-        data = folder / DATA
-        with data.open("rb") as file:
-            fingerprint = hashlib.file_digest(file, "md5").hexdigest()[:16]
-        state: dict[str, Any] = {
-            "_data_files": [{"filename": DATA}],
-            "_fingerprint": fingerprint,
-            "_format_columns": None,
-            "_format_kwargs": {},
-            "_format_type": None,
-            "_output_all_columns": False,
-            "_split": split,
-        }
-        (folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
-        info = {"citation": "", "description": "", "features": None, "homepage": "", "license": ""}
-        (folder / "dataset_info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")
 
 
 DATA = "data-00000-of-00001.arrow"
 
 
-def _stream(folder: Path, schema: pa.Schema) -> Any:
+def stream(folder: Path, schema: pa.Schema) -> Any:
+    """The file of rows in ``folder``, to be written in batches and closed."""
     import pyarrow as pa
 
     folder.mkdir(exist_ok=True)
     return pa.ipc.new_stream(str(folder / DATA), schema)
+
+
+def tell(folder: Path, split: str | None) -> None:
+    """The two files that ``datasets`` writes beside the rows (``Dataset.save_to_disk``); ``split``: None for one that is of none."""
+    data = folder / DATA
+    with data.open("rb") as file:
+        fingerprint = hashlib.file_digest(file, "md5").hexdigest()[:16]
+    state: dict[str, Any] = {
+        "_data_files": [{"filename": DATA}],
+        "_fingerprint": fingerprint,
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": split,
+    }
+    (folder / "state.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+    info = {"citation": "", "description": "", "features": None, "homepage": "", "license": ""}
+    (folder / "dataset_info.json").write_text(json.dumps(info, indent=2), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Work at the turns of one conversation: ``python -m jobs.agent.work WORKSPACE CONVERSATION``.
+"""Work at the turns of one conversation: ``python -m jobs.agent.turns WORKSPACE CONVERSATION``.
 
 Started when something is asked (:mod:`backend.agent.working`). It needs no panel: closed, killed or restarted, the panel finds in ``agent.db`` what was
 done meanwhile. It holds the conversation's lock, so there is never a second one; killed itself, it leaves a turn that can go on.
