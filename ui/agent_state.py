@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from backend import catalog
+from backend import catalog, i18n
 from backend import workspace as workspace_module
 from backend.agent import working
 from backend.agent.options import Options, parse_options
@@ -51,7 +51,7 @@ def open_conversation() -> Conversation | None:
     if st.session_state.get(_OPEN) != here or _OPTIONS not in st.session_state:
         st.session_state[_OPEN] = here
         st.session_state[_SHOWN] = TAIL
-        load(found.options if found else Options())
+        load(found.options if found else Options(lang="zh" if i18n.current().startswith("zh") else "en"))
         if found:
             st.session_state.pop(MODEL, None)
     # The choice is forgotten with its widget, on another page.

@@ -9,9 +9,21 @@ import streamlit as st
 
 from backend.agent import working
 from backend.agent.records import Step, Turn
+from backend.engines import serving
 from backend.errors import NotFoundError, PanelError
 from backend.i18n import _
-from ui import agent_problem, agent_state, agent_step, agent_trace, agent_words, chat_text, context, errors
+from ui import (
+    agent_problem,
+    agent_state,
+    agent_step,
+    agent_trace,
+    agent_words,
+    chat_messages,
+    chat_text,
+    context,
+    errors,
+    words,
+)
 
 EVERY_S = 0.4
 PATIENCE_S = 1.0
@@ -72,6 +84,10 @@ def _live(turn_id: int) -> None:
         st.caption(":material/hourglass_top: " + _("Your question waits for the program that works at it …"))
     if steps:
         _steps(turn, steps, live=True)
+    elif turn.state == "running" and turn.protocol is None:
+        row = serving.find(context.store(), turn.model)
+        chat_messages.starting(row, turn.model, words.duration(max(0.0, time.time() - (turn.started or turn.created))))
+        st.caption(_("Its work begins by itself as soon as the model is ready. You may close this page meanwhile."))
     elif turn.state == "running":
         st.caption(":material/hourglass_top: " + _("Getting its tools ready …"))
     _notes(turn)
@@ -94,7 +110,7 @@ def _steps(turn: Turn, steps: Sequence[Step], *, live: bool) -> None:
         _list(turn, steps)
         return
     box = st.expander(line, key=f"agent_steps_{turn.id}", icon=":material/account_tree:", on_change="rerun")
-    if True:
+    if box.open:
         with box:
             _list(turn, steps)
 

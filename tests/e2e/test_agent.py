@@ -109,7 +109,7 @@ def test_what_acts_outside_waits_for_a_yes(panel: Panel, store: Store, open_page
             page = open_page("/agent?model=stub")
             in_react(page)
             page.get_by_role("button", name=re.compile("^Tools")).click()
-            page.get_by_text("outside", exact=True).click()
+            page.get_by_text("outside", exact=True).first.click()
             page.keyboard.press("Escape")
             settle(page)
             ask(page, "Say hello")
@@ -149,7 +149,7 @@ def test_neither_the_panel_nor_the_worker_killed_loses_a_step(
         (turn,) = agents.live()
         # The worker needs no panel: what the model says goes on growing.
         until(lambda: "w300" in agents.steps([turn.id])[-1].reply, 60, "it goes on without a panel")
-        worker = [p for p in processes_of(panel.workspace) if "jobs.agent.turns" in " ".join(p.cmdline())]
+        worker = [p for p in processes_of(panel.workspace) if p.cmdline()[-1] == turn.conversation]
         assert len(worker) == 1
         worker[0].kill()
         until(lambda: agents.turn(turn.id).state == "lost", 10, "it is lost")

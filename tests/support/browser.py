@@ -154,7 +154,7 @@ def overflow(page: Page) -> int:
     """How many pixels the page is wider than its window; 0 means that nobody has to scroll sideways."""
     return int(
         page.evaluate(
-            "() => { const main = document.querySelector('[data-testid=\"stMain\"]') || document.documentElement;"
+            '() => { const main = document.querySelector(\'[data-testid="stMain"], [data-testid="stAppScrollToBottomContainer"]\') || document.documentElement;'
             " return Math.max(main.scrollWidth - main.clientWidth,"
             " document.documentElement.scrollWidth - document.documentElement.clientWidth); }"
         )
