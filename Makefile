@@ -30,10 +30,9 @@ engines: setup ## install LMDeploy, XTuner and all others; NAME=xtuner for one o
 doctor: setup ## look at this machine: what would spoil your day, and what to do; ARGS="--report" to hand it on
 	@$(VENV)/python -m backend doctor $(ARGS)
 
-# Files side by side, as many as there are cores (four at most): most tests wait for other programs. In the order of tests/conftest.py.
 test: setup-dev ## run all tests; ARGS="-k queue" for some of them
 	@sh scripts/install_browser.sh
-	@$(VENV)/python -m pytest -m "not bench and not gpu" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@sh scripts/test.sh $(ARGS)
 
 test-engines: setup-dev ## install the engines where they are missing and test them for real; NAME=xtuner for one of them
 	@folder="$${TUNEDECK_TEST_ENVIRONMENTS:-$$HOME/.tunedeck/environments}" && export TUNEDECK_TEST_ENVIRONMENTS="$$folder" && \
