@@ -97,7 +97,15 @@ def test_a_small_model_gets_general_rows_against_forgetting(workspace: Workspace
     assert (fields["replay"], fields["own_replay"]) == (0.65, False)
     found = planned(workspace, fields)
     assert found.general_rows == counting.general(found.rows, 0.65)
-    assert "replay" not in chosen(workspace, "tools")
+    assert "replay" not in chosen(workspace, "documents")
+
+
+def test_a_small_model_learns_to_call_tools_by_the_recipe_that_was_measured(workspace: Workspace) -> None:
+    keep(workspace, "talk", talk())
+    fields = chosen(workspace, "tools")
+    assert (fields["lora_rank"], fields["learning_rate"]) == (32, presets.TOOLS_RATE)
+    assert (fields["replay"], fields["own_replay"]) == (presets.TOOLS_REPLAY, False)
+    assert fields["epochs"] >= presets.TOOLS_EPOCHS
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
