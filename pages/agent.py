@@ -73,7 +73,6 @@ with st.container(width=READING_PX, key="agent_log"):
         agent_turn.draw(turn, [step for step in steps if step.turn == turn.id], last=turn is turns[-1])
     agent_raw.dialog()
     agent_trace.dialog()
-    agent_trace.dialog()
     if running:
         agent_turn.follow(turns[-1])
     elif not turns:

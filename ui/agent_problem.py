@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from backend.agent import checks
 from backend.agent.calls import PROTOCOLS, Problem
 from backend.agent.own_tools import BY_NAME
 from backend.agent.records import Turn
@@ -110,7 +111,7 @@ def _other_protocol(turn: Turn, problem: Problem) -> list[_Button]:
     used = turn.protocol or turn.options.protocol
     forms = [named] if named in PROTOCOLS else [form for form in PROTOCOLS if form != used]
     return [
-        (_("Use {form}").format(form=_(agent_words.FORMS[form])), ":material/swap_horiz:", {"protocol": form})
+        (_("Use {form}").format(form=_(checks.TITLES[form])), ":material/swap_horiz:", {"protocol": form})
         for form in forms
     ]
 

@@ -74,6 +74,7 @@ def test_the_model_that_ships_uses_the_calculator_and_the_turn_becomes_a_row(
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Add to dataset").click()
     expect(dialog.get_by_role("link", name="Make a dataset of these rows")).to_be_visible()
+    expect(page.get_by_text("This page could not be drawn")).to_have_count(0)
     kept = Collected(open_workspace(panel.workspace)).list()
     assert [each.rows for each in kept] == [1]
 

@@ -238,3 +238,14 @@ def _all(block: object) -> Iterator[object]:
     for child in getattr(block, "children", {}).values():
         yield child
         yield from _all(child)
+
+
+@pytest.mark.parametrize("what", ["trace", "raw"])
+def test_what_opens_over_the_page_leaves_the_page_whole(worker: Worker, what: str) -> None:
+    turn = worker.asked()
+    worker.begin(turn)
+    worker.step(turn, answer="351", model_s=0.2)
+    worker.end(turn, answer="351")
+    worker.leave()
+    app = press(open_at(turn.conversation), f"agent_{what}_{turn.id}")
+    assert "could not be drawn" not in seen(app)

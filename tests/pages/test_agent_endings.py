@@ -62,7 +62,7 @@ def test_a_problem_says_what_was_expected_and_another_form_goes_on(worker: Worke
     app = open_at(turn.conversation)
     assert "The model called a tool in the form internlm2" in seen(app)
     assert "<|action_start|>{}" in seen(app)
-    assert "Use InternLM2 and go on" in labels(app)
+    assert "Use the InternLM2 form and go on" in labels(app)
     press(app, f"agent_help_{turn.id}_0")
     again = worker.store.turn(turn.id)
     assert (again.state, again.options.protocol) == ("waiting", "internlm2")
