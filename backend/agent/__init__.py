@@ -6,7 +6,8 @@
     protocols  three ways of calling tools: what is sent to a server, and what its replies are understood as
     endings    why a turn ended without an answer, where no reply says it
     options    how an agent works in one conversation       records  a conversation, its turns and their steps
-    store      agent.db: what pages ask and workers answer  working  the program that works at a conversation
+    store      agent.db: what pages ask; recording: what workers answer; schema, stored: its tables and rows
+    working    the program that works at a conversation
     checks_*   twenty small tasks, a score for each way of calling tools
     traces     a good or corrected turn as a row that a model learns from
     search     the words of a person's own datasets and documents, found in no time

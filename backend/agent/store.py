@@ -6,22 +6,21 @@ lock is free is *lost*, and shown so.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from backend.agent.calls import Problem
+from backend.agent import stored
 from backend.agent.options import Options
-from backend.agent.records import Conversation, Step, Turn, problem_from, step_data, step_from
+from backend.agent.recording import Recording
+from backend.agent.records import Conversation, Step, Turn
+from backend.agent.schema import MIGRATIONS
 from backend.chat.records import clean
-from backend.database import Migration, ThreadLocalDatabase
-from backend.errors import ConflictError, NotFoundError, PanelError
+from backend.errors import ConflictError, NotFoundError
 from backend.i18n import N_
 from backend.queue import locks
 from backend.workspace import Workspace
@@ -29,46 +28,12 @@ from backend.workspace import Workspace
 MOST_TITLE, MOST_TEXT = 200, 200_000
 
 
-def _1_conversations_turns_steps(db: sqlite3.Connection) -> None:
-    db.execute(
-        """
-        CREATE TABLE conversations (
-            id TEXT PRIMARY KEY, title TEXT NOT NULL, model TEXT NOT NULL, options TEXT NOT NULL, created REAL NOT NULL,
-            updated REAL NOT NULL) WITHOUT ROWID
-        """
-    )
-    db.execute("CREATE INDEX conversations_by_time ON conversations (updated)")
-    db.execute(
-        """
-        CREATE TABLE turns (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, conversation TEXT NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL,
-            model TEXT NOT NULL, options TEXT NOT NULL, created REAL NOT NULL, protocol TEXT, answer TEXT,
-            problem TEXT NOT NULL DEFAULT '{}', error TEXT NOT NULL DEFAULT '{}', notes TEXT NOT NULL DEFAULT '[]',
-            stop INTEGER NOT NULL DEFAULT 0, started REAL, ended REAL)
-        """
-    )
-    db.execute("CREATE INDEX turns_by_conversation ON turns (conversation, id)")
-    db.execute(
-        """
-        CREATE TABLE steps (
-            id INTEGER PRIMARY KEY AUTOINCREMENT, turn INTEGER NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
-            reply TEXT NOT NULL DEFAULT '', data TEXT NOT NULL DEFAULT '{}')
-        """
-    )
-    db.execute("CREATE INDEX steps_by_turn ON steps (turn, number)")
-    db.execute("CREATE TABLE decisions (step INTEGER, place INTEGER, yes INTEGER, PRIMARY KEY (step, place))")
-    db.execute("CREATE TABLE sent (step INTEGER PRIMARY KEY, data BLOB NOT NULL)")
-
-
-MIGRATIONS: list[Migration] = [_1_conversations_turns_steps]
-
-
 def lock_of(workspace: Workspace, conversation: str) -> Path:
     """The file that the worker of ``conversation`` holds locked while it lives."""
     return workspace.run / f"agent-{conversation}.lock"
 
 
-class AgentStore(ThreadLocalDatabase):
+class AgentStore(Recording):
     """The conversations of one workspace; safe to share between threads and processes.
 
     Raises:
@@ -93,7 +58,7 @@ class AgentStore(ThreadLocalDatabase):
         )
         query = f"SELECT * FROM conversations {where} ORDER BY updated DESC, id LIMIT ?2"
         with self.read() as db:
-            return [_conversation(row) for row in db.execute(query, (like, limit))]
+            return [stored.conversation(row) for row in db.execute(query, (like, limit))]
 
     def conversation(self, conversation: str) -> Conversation:
         """Raises:
@@ -174,14 +139,14 @@ class AgentStore(ThreadLocalDatabase):
                 "INSERT INTO turns (conversation, text, state, model, options, created) VALUES (?, ?, 'waiting', ?, ?, ?)",
                 (conversation, text, model, options.model_dump_json(), now),
             )
-            return _turn(db.execute("SELECT * FROM turns WHERE id = ?", (added.lastrowid,)).fetchone())
+            return stored.turn(db.execute("SELECT * FROM turns WHERE id = ?", (added.lastrowid,)).fetchone())
 
     def turns(self, conversation: str, *, limit: int | None = None) -> list[Turn]:
         """Oldest first; with ``limit`` the last ones."""
         query = "SELECT * FROM turns WHERE conversation = ? ORDER BY id DESC LIMIT ?"
         with self.read() as db:
             rows = db.execute(query, (conversation, -1 if limit is None else limit)).fetchall()
-        return [self._settled(_turn(row)) for row in reversed(rows)]
+        return [self._settled(stored.turn(row)) for row in reversed(rows)]
 
     def turn(self, turn: int) -> Turn:
         """Raises:
@@ -191,7 +156,7 @@ class AgentStore(ThreadLocalDatabase):
             row = db.execute("SELECT * FROM turns WHERE id = ?", (turn,)).fetchone()
         if row is None:
             raise NotFoundError("agent_turn_unknown", N_("This question was deleted with its conversation."))
-        return self._settled(_turn(row))
+        return self._settled(stored.turn(row))
 
     def count(self, conversation: str) -> int:
         """How many turns it has."""
@@ -204,7 +169,7 @@ class AgentStore(ThreadLocalDatabase):
         marks = ", ".join("?" * len(turns))
         with self.read() as db:
             rows = db.execute(f"SELECT * FROM steps WHERE turn IN ({marks}) ORDER BY turn, number", tuple(turns))
-            return [_step(row) for row in rows]
+            return [stored.step(row) for row in rows]
 
     def request_stop(self, turn: int) -> None:
         """Ask whoever works at it to stop; one that nobody has begun is stopped at once."""
@@ -249,100 +214,7 @@ class AgentStore(ThreadLocalDatabase):
         """All turns that are not over, oldest first."""
         with self.read() as db:
             rows = db.execute("SELECT * FROM turns WHERE state IN ('waiting', 'running') ORDER BY id").fetchall()
-        return [turn for row in rows if not (turn := self._settled(_turn(row))).over]
-
-    # --- as workers see them
-
-    def next_waiting(self, conversation: str) -> Turn | None:
-        """The turn of ``conversation`` that waits for somebody to work at it."""
-        query = "SELECT * FROM turns WHERE conversation = ? AND state = 'waiting' ORDER BY id LIMIT 1"
-        with self.read() as db:
-            row = db.execute(query, (conversation,)).fetchone()
-        return _turn(row) if row else None
-
-    def begin(self, turn: int) -> bool:
-        """Say that it is worked at; False where a person stopped or deleted it meanwhile."""
-        with self.write() as db:
-            done = db.execute(
-                "UPDATE turns SET state = 'running', started = ? WHERE id = ? AND state = 'waiting'",
-                (time.time(), turn),
-            )
-            return done.rowcount == 1
-
-    def use(self, turn: int, protocol: str) -> None:
-        """Say which form of calling tools it is asked in."""
-        with self.write() as db:
-            db.execute("UPDATE turns SET protocol = ? WHERE id = ?", (protocol, turn))
-
-    def note(self, turn: int, notes: Sequence[PanelError]) -> None:
-        """Keep what a person should know beside the answer, such as a server of tools that could not be reached."""
-        with self.write() as db:
-            listing = json.dumps([note.to_dict() for note in notes], ensure_ascii=False)
-            db.execute("UPDATE turns SET notes = ? WHERE id = ?", (clean(listing), turn))
-
-    def begin_step(self, turn: int, number: int, state: str = "writing") -> Step:
-        """A new step, begun now."""
-        started = time.time()
-        with self.write() as db:
-            data = json.dumps({"started": started})
-            added = db.execute(
-                "INSERT INTO steps (turn, number, state, data) VALUES (?, ?, ?, ?)", (turn, number, state, data)
-            )
-            return Step(int(added.lastrowid or 0), turn, number, state, started=started)
-
-    def save(self, step: Step, sent: bytes | None = None) -> None:
-        """Store it as it is now; ``sent``: what the model was sent (:class:`backend.chat.sent.Sent`), packed."""
-        data = clean(json.dumps(step_data(step), ensure_ascii=False))
-        with self.write() as db:
-            db.execute(
-                "UPDATE steps SET state = ?, reply = ?, data = ? WHERE id = ?",
-                (step.state, clean(step.reply), data, step.id),
-            )
-            if sent is not None:
-                db.execute(
-                    "INSERT OR REPLACE INTO sent (step, data) SELECT id, ? FROM steps WHERE id = ?", (sent, step.id)
-                )
-
-    def sent(self, step: int) -> bytes | None:
-        """What the model was sent for that step, packed."""
-        with self.read() as db:
-            row = db.execute("SELECT data FROM sent WHERE step = ?", (step,)).fetchone()
-        return bytes(row["data"]) if row else None
-
-    def stop_wanted(self, turn: int) -> bool:
-        """Whether a person has pressed Stop, or deleted the conversation."""
-        with self.read() as db:
-            row = db.execute("SELECT stop FROM turns WHERE id = ?", (turn,)).fetchone()
-        return row is None or bool(row["stop"])
-
-    def decision(self, step: int, place: int) -> bool | None:
-        """The person's word on that call, None as long as there is none."""
-        with self.read() as db:
-            row = db.execute("SELECT yes FROM decisions WHERE step = ? AND place = ?", (step, place)).fetchone()
-        return None if row is None else bool(row["yes"])
-
-    def end(
-        self,
-        turn: int,
-        state: str,
-        *,
-        answer: str | None = None,
-        problem: Problem | None = None,
-        error: PanelError | None = None,
-    ) -> None:
-        """Say how it ended."""
-        told = json.dumps(asdict(problem), ensure_ascii=False) if problem else "{}"
-        failure = json.dumps(error.to_dict(), ensure_ascii=False) if error else "{}"
-        now = time.time()
-        with self.write() as db:
-            db.execute(
-                "UPDATE turns SET state = ?, answer = ?, problem = ?, error = ?, ended = ? WHERE id = ?",
-                (state, answer if answer is None else clean(answer), clean(told), clean(failure), now, turn),
-            )
-            db.execute(
-                "UPDATE conversations SET updated = ? WHERE id = (SELECT conversation FROM turns WHERE id = ?)",
-                (now, turn),
-            )
+        return [turn for row in rows if not (turn := self._settled(stored.turn(row))).over]
 
     # ---
 
@@ -355,7 +227,7 @@ class AgentStore(ThreadLocalDatabase):
                 "UPDATE turns SET state = 'lost', ended = ? WHERE id = ? AND state = 'running'", (time.time(), turn.id)
             )
             row = db.execute("SELECT * FROM turns WHERE id = ?", (turn.id,)).fetchone()
-        return _turn(row) if row else turn
+        return stored.turn(row) if row else turn
 
     def _free(self, db: sqlite3.Connection, conversation: str) -> None:
         """Raises ``agent_busy`` while a turn of it is not over."""
@@ -380,42 +252,7 @@ def _found(db: sqlite3.Connection, conversation: str) -> Conversation:
             N_("This conversation does not exist. It may have been deleted in another tab."),
             N_("Pick another one from the history, or start a new one."),
         )
-    return _conversation(row)
-
-
-def _conversation(row: sqlite3.Row) -> Conversation:
-    options = _options(row["options"])
-    return Conversation(row["id"], row["title"], row["model"], options, row["created"], row["updated"])
-
-
-def _turn(row: sqlite3.Row) -> Turn:
-    return Turn(
-        id=row["id"],
-        conversation=row["conversation"],
-        text=row["text"],
-        state=row["state"],
-        model=row["model"],
-        options=_options(row["options"]),
-        created=row["created"],
-        protocol=row["protocol"],
-        answer=row["answer"],
-        problem=problem_from(json.loads(row["problem"])),
-        error=json.loads(row["error"]),
-        notes=tuple(json.loads(row["notes"])),
-        stop=bool(row["stop"]),
-        started=row["started"],
-        ended=row["ended"],
-    )
-
-
-def _step(row: sqlite3.Row) -> Step:
-    return step_from(row["id"], row["turn"], row["number"], row["state"], row["reply"], json.loads(row["data"]))
-
-
-def _options(text: str) -> Options:
-    """What a later version added is passed over."""
-    data = json.loads(text)
-    return Options.model_validate({name: value for name, value in data.items() if name in Options.model_fields})
+    return stored.conversation(row)
 
 
 def _line(text: str) -> str:
