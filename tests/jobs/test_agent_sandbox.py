@@ -202,9 +202,7 @@ Bomb()
 
 
 def test_a_report_of_its_own_is_only_text(context: Context) -> None:
-    code = (
-        "import os\nfor n in range(3, 64):\n    try: os.write(n, b'Vforged\\n')\n    except OSError: pass\nos._exit(0)"
-    )
+    code = "import os\nfor n in range(3, 4096):\n    try: os.write(n, b'Vforged\\n')\n    except OSError: pass\nos._exit(0)"
 
     result = ran(code, context)
 
