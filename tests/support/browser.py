@@ -94,14 +94,14 @@ def visitor(
         viewport=viewport,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)  # other tests share the cores
     try:
         yield Visitor(panel, context)
     finally:
         context.close()
 
 
-def settle(page: Page, timeout_s: float = 30) -> None:
+def settle(page: Page, timeout_s: float = 90) -> None:
     """Wait until the page is connected and no script of it runs."""
     page.wait_for_selector("[data-testid='stApp'][data-test-connection-state='CONNECTED']", timeout=timeout_s * 1000)
     page.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=timeout_s * 1000)
