@@ -29,7 +29,7 @@ def say(page: Page, placeholder: str, text: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_an_adapter_is_compared_with_its_base_talked_to_and_asked_by_a_program(
     panel: Panel, visit: Callable[..., Visitor], tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def in_react(page: Page) -> None:
     settle(page)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_model_that_ships_uses_the_calculator_and_the_turn_becomes_a_row(
     panel: Panel, open_page: Callable[..., Page]
 ) -> None:
@@ -135,7 +135,7 @@ def test_stop_keeps_what_was_found_and_it_goes_on_from_there(store: Store, open_
         expect(answer(page)).to_contain_text("It is 42.")
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_neither_the_panel_nor_the_worker_killed_loses_a_step(
     panel: Panel, store: Store, open_page: Callable[..., Page]
 ) -> None:

@@ -52,7 +52,7 @@ def test_a_newcomer_compares_set_ups_and_takes_the_table_along(visit: Visit, sto
     expect(page.get_by_role("button", name="starter: This model and its copies")).to_be_visible()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_server_is_measured_and_its_curve_stands_there(visit: Visit, store: Store, server: Stub) -> None:
     page = visit().open("/benchmark")
     requests(page).fill("6")

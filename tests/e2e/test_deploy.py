@@ -48,7 +48,7 @@ def copied(page: Page, example: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_newcomer_serves_the_starter_connects_a_program_sees_it_counted_and_stops_it(
     visit: Visit, store: Store, tmp_path: Path
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_newcomer_serves_the_starter_connects_a_program_sees_it_counted_and_st
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_on_a_gpu_lmdeploy_is_proposed_gets_the_memory_it_may_take_and_can_sleep(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,7 +69,7 @@ def saved(job_dir: Path) -> int:
     return max((one.step for one in files.checkpoints(job_dir)), default=0)
 
 
-@pytest.mark.timeout(360)  # two starts of a real training, each of which loads torch, and of a panel
+@pytest.mark.timeout(400)  # two starts of a real training, each of which loads torch, and of a panel
 def test_panel_watcher_and_the_whole_job_are_killed_and_the_open_page_shows_the_run_go_on(
     page: Page, panel: Panel, store: Store, started: int
 ) -> None:

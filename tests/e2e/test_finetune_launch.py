@@ -25,7 +25,7 @@ def figure(page: Page, name: str) -> Locator:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_newcomer_makes_rows_reads_the_plan_and_starts_the_run(visit: Visit, store: Store) -> None:
     page = visit().open("/")
     page.get_by_role("link", name="Fine-tune", exact=True).click()

@@ -52,7 +52,7 @@ def newest(store: Store, run: int) -> int:
     return max((one.step for one in files.checkpoints(store.job_dir(run))), default=0)
 
 
-@pytest.mark.timeout(360)  # two starts of a real training, each of which loads torch
+@pytest.mark.timeout(400)  # two starts of a real training, each of which loads torch
 def test_a_run_is_watched_paused_resumed_and_stopped_with_the_best(open_page: Open, store: Store, run: int) -> None:
     page = open_page("/jobs")
     page.goto(f"{page.url.split('?')[0]}?job={run}")

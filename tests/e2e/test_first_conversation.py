@@ -44,7 +44,7 @@ def shows(page: Page, before: list[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_newcomer_talks_within_a_minute_and_nothing_that_dies_takes_the_conversation_along(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

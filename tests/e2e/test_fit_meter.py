@@ -29,7 +29,7 @@ def fill(page: Page, label: str, value: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_person_reads_the_meter_takes_a_way_out_and_sees_the_forecast_held_against_the_peak(
     visit: Visit, store: Store
 ) -> None:
