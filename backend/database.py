@@ -55,9 +55,9 @@ class Transactions:
 class ThreadLocalDatabase(Transactions):
     """One connection per thread to ``path``. A file that was replaced by a rebuilt one is noticed and followed."""
 
-    def __init__(self, path: Path, migrations: Sequence[Migration], *, synchronous: str = "FULL") -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration]) -> None:
         self.path = path
-        self._migrations, self._synchronous = migrations, synchronous
+        self._migrations = migrations
         self._local = threading.local()
         with self.read():
             pass
@@ -71,7 +71,7 @@ class ThreadLocalDatabase(Transactions):
         if db is None or self._local.inode != seen:
             if db is not None:
                 db.close()
-            self._local.db = db = connect(self.path, self._migrations, synchronous=self._synchronous)
+            self._local.db = db = connect(self.path, self._migrations)
             self._local.inode = self.path.stat().st_ino
         return db
 

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     watcher_idle_s: float = Field(
         600.0, ge=1, description=N_("Seconds after which the watcher leaves when no panel is open and no job is left")
     )
+    agent_idle_s: float = Field(
+        300.0,
+        ge=0,
+        description=N_("Seconds after which the program that works for an agent leaves when nothing is asked"),
+    )
     memory_history_mib: int = Field(
         512,
         ge=16,

@@ -38,6 +38,10 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
         agent_history.popover(here)
         st.button(_("New conversation"), key="agent_new", icon=":material/add:", on_click=agent_state.new)
 
+notice = agent_state.store().notice()
+if notice is not None:
+    read = errors.Action(_("I have read this"), agent_state.dismiss_notice)
+    errors.show(notice, key="agent_notice", actions=[read])
 problem = agent_state.problem()
 if problem is not None:
     errors.show(problem, key="agent_problem_card")

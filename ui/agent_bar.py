@@ -8,10 +8,8 @@ import streamlit as st
 
 from backend.agent.options import Options
 from backend.chat.params import MAX_ANSWER_TOKENS, MAX_SYSTEM_CHARS
-from backend.engines import serving
 from backend.i18n import N_, _
-from backend.servers import asleep
-from ui import agent_state, agent_words, context, words
+from ui import agent_state, agent_words, model_choice
 
 _HELP = {name: field.description or "" for name, field in Options.model_fields.items()}
 _LANGUAGES = {"en": N_("English"), "zh": N_("Chinese")}
@@ -19,30 +17,7 @@ _LANGUAGES = {"en": N_("English"), "zh": N_("Chinese")}
 
 def pick() -> None:
     """Draw the choice of the model and its state."""
-    models = agent_state.models()
-    if st.session_state.get(agent_state.MODEL) not in models:
-        st.session_state[agent_state.MODEL] = next(iter(models), None)
-    chosen = st.selectbox(
-        _("Model"),
-        list(models),
-        key=agent_state.MODEL,
-        placeholder=_("No model can talk yet"),
-        on_change=agent_state.remember,
-        label_visibility="collapsed",
-        filter_mode=None,
-        width=200,
-    )
-    up = bool(chosen and models[chosen])
-    if up and asleep(context.store(), chosen):
-        help_text = _("It wakes by itself when you send a message.")
-        st.markdown(f":gray-badge[:material/bedtime: {_('asleep')}]", width="content", help=help_text)
-    elif up:
-        st.markdown(f":green-badge[:material/check_circle: {_('running')}]", width="content")
-    elif chosen and serving.find(context.store(), chosen):
-        st.markdown(words.STATES["starting"].chip, width="content")
-    elif chosen:
-        help_text = _("It starts by itself when you send a message.")
-        st.markdown(f":gray-badge[:material/stop_circle: {_('not running')}]", width="content", help=help_text)
+    model_choice.pick(agent_state.MODEL, agent_state.models(), agent_state.remember)
 
 
 def settings() -> None:

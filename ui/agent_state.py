@@ -9,16 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from backend import catalog, i18n
+from backend import i18n
 from backend import workspace as workspace_module
 from backend.agent import working
 from backend.agent.options import Options, parse_options
 from backend.agent.records import Conversation, Turn
 from backend.agent.store import AgentStore
-from backend.engines import refusal
 from backend.errors import NotFoundError, PanelError
-from backend.servers import running_servers
-from ui import context
+from ui import context, model_choice
 
 TAIL, MORE = 20, 50
 """Turns drawn at first; so many more on demand."""
@@ -64,15 +62,8 @@ def open_conversation() -> Conversation | None:
 
 
 def models() -> dict[str, bool]:
-    """Models that can talk, by name, and whether each answers now: those that answer first."""
-    names = {name: True for server in running_servers(context.store()) if server.ready for name in server.names()}
-    for card in catalog.models(context.workspace()):
-        if card.served.chat_template and refusal(card) is None:
-            names.setdefault(card.name, False)
-    chosen = st.session_state.get(MODEL)
-    if chosen:
-        names.setdefault(chosen, False)  # what was asked before stays named, also when it is gone
-    return names
+    """See :func:`ui.model_choice.models`."""
+    return model_choice.models(st.session_state.get(MODEL))
 
 
 def options() -> Options:
@@ -207,6 +198,12 @@ def change(**values: object) -> None:
     with problems():
         st.session_state[_OPTIONS] = parse_options({**options().model_dump(), **values})
         remember()
+
+
+def dismiss_notice() -> None:
+    """The person has read what happened to the file."""
+    with problems():
+        store().dismiss_notice()
 
 
 def remember() -> None:

@@ -16,10 +16,8 @@ from backend.chat.sent import Sent
 from backend.data.collected import MAX_NAME_CHARS, Added, Collected
 from backend.errors import PanelError
 from backend.i18n import _, ngettext
-from backend.workspace import ROOT
-from ui import agent_state, context, errors
+from ui import agent_state, collected_added, context, errors
 
-DATASETS_PAGE = ROOT / "pages" / "datasets.py"
 SHOWN_CHARS = 500
 _ASKED, _STATE = "agent_trace_asked", "agent_trace_state"
 
@@ -62,7 +60,7 @@ def draw(turn_id: int) -> None:
     """What goes into the row, to be corrected; afterwards, where it is."""
     state = st.session_state.get(_STATE)
     if isinstance(state, Added):
-        _done(state)
+        collected_added.draw(state)
         return
     try:
         turn = agent_state.store().turn(turn_id)
@@ -179,25 +177,6 @@ def _told(steps: Sequence[Step]) -> Told:
     """
     packed = next((data for step in steps if (data := agent_state.store().sent(step.id)) is not None), None)
     return traces.told_in(Sent.unpacked(packed) if packed is not None else Sent())
-
-
-def _done(added: Added) -> None:
-    name, rows = errors.plain(added.collection.name), added.collection.rows
-    if added.duplicate:
-        text = ngettext(
-            "This row is already in **{name}**, which holds {n} row.",
-            "This row is already in **{name}**, which holds {n} rows.",
-            rows,
-        )
-        st.markdown(":material/info: " + text.format(name=name, n=rows))
-    else:
-        text = ngettext(
-            "Added to **{name}**, which now holds {n} row.", "Added to **{name}**, which now holds {n} rows.", rows
-        )
-        st.markdown(":green[:material/check_circle:] " + text.format(name=name, n=rows))
-    st.caption(_("The file on this server:"))
-    st.code(str(added.collection.path), language=None, wrap_lines=True)
-    st.page_link(DATASETS_PAGE, label=_("Make a dataset of these rows"), icon=":material/dataset:")
 
 
 def _short(text: str) -> str:

@@ -81,6 +81,9 @@ def _live(turn_id: int) -> None:
     if turn.state == "waiting":
         if time.time() - turn.created > PATIENCE_S:
             working.ensure(context.workspace(), turn.conversation)
+        failure = working.failure(context.workspace(), turn.conversation)
+        if failure is not None:
+            errors.show(failure, key="agent_not_started")
         st.caption(":material/hourglass_top: " + _("Your question waits for the program that works at it …"))
     if steps:
         _steps(turn, steps, live=True)

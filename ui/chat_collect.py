@@ -12,10 +12,8 @@ from backend.chat.history import turns_of
 from backend.chat.records import Message
 from backend.data.collected import MAX_NAME_CHARS, Added, Collected
 from backend.i18n import _, ngettext
-from backend.workspace import ROOT
-from ui import chat_state, context, errors
+from ui import chat_state, collected_added, context, errors
 
-DATASETS_PAGE = ROOT / "pages" / "datasets.py"
 _ADDED = "chat_collected"
 
 
@@ -77,29 +75,7 @@ def _form(message: Message) -> None:
 
 
 def _done(added: Added) -> None:
-    name, rows = errors.plain(added.collection.name), added.collection.rows
-    if added.duplicate:
-        text = ngettext(
-            "This row is already in **{name}**, which holds {n} row.",
-            "This row is already in **{name}**, which holds {n} rows.",
-            rows,
-        )
-        st.markdown(":material/info: " + text.format(name=name, n=rows))
-    else:
-        text = ngettext(
-            "Added to **{name}**, which now holds {n} row.", "Added to **{name}**, which now holds {n} rows.", rows
-        )
-        st.markdown(":green[:material/check_circle:] " + text.format(name=name, n=rows))
-    if added.same_question:
-        text = ngettext(
-            "{n} other row has the same question and another answer.",
-            "{n} other rows have the same question and other answers.",
-            added.same_question,
-        )
-        st.caption(text.format(n=added.same_question))
-    st.caption(_("The file on this server:"))
-    st.code(str(added.collection.path), language=None, wrap_lines=True)
-    st.page_link(DATASETS_PAGE, label=_("Make a dataset of these rows"), icon=":material/dataset:")
+    collected_added.draw(added)
     st.button(_("Close"), key="chat_collect_close", on_click=_close)
 
 

@@ -20,8 +20,7 @@ from backend.chat.params import (
 from backend.engines import serving
 from backend.errors import PanelError
 from backend.i18n import _
-from backend.servers import asleep
-from ui import chat_messages, chat_state, context, errors, words
+from ui import chat_messages, chat_state, context, errors, model_choice, words
 
 _PRESET = "chat_preset"
 _FIELD_HELP = {name: field.description or "" for name, field in ChatParams.model_fields.items()}
@@ -30,32 +29,7 @@ _COMING_UP = ("queued", "starting", "running")
 
 def pick() -> bool:
     """Draw the choice of the model and its state; returns whether it answers now."""
-    models = chat_state.models()
-    if st.session_state.get(chat_state.MODEL) not in models:
-        st.session_state[chat_state.MODEL] = next(iter(models), None)
-    # The state stands beside the name, not in it: Streamlit knows an option by its words.
-    chosen = st.selectbox(
-        _("Model"),
-        list(models),
-        key=chat_state.MODEL,
-        placeholder=_("No model can talk yet"),
-        on_change=chat_state.remember,
-        label_visibility="collapsed",
-        filter_mode=None,
-        width=200,
-    )
-    up = bool(chosen and models[chosen])
-    if up and asleep(context.store(), chosen):
-        help_text = _("It wakes by itself when you send a message.")
-        st.markdown(f":gray-badge[:material/bedtime: {_('asleep')}]", width="content", help=help_text)
-    elif up:
-        st.markdown(f":green-badge[:material/check_circle: {_('running')}]", width="content")
-    elif chosen and serving.find(context.store(), chosen):
-        st.markdown(words.STATES["starting"].chip, width="content")
-    elif chosen:
-        help_text = _("It starts by itself when you send a message.")
-        st.markdown(f":gray-badge[:material/stop_circle: {_('not running')}]", width="content", help=help_text)
-    return up
+    return model_choice.pick(chat_state.MODEL, chat_state.models(), chat_state.remember)
 
 
 def settings() -> None:

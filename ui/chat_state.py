@@ -9,17 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from backend import catalog
 from backend.chat.branches import Branches
 from backend.chat.conversations import Conversations
 from backend.chat.params import ChatParams, parse_params
 from backend.chat.records import Conversation, Message
 from backend.chat.replies import Replies
 from backend.chat.replies import replies as replies_of
-from backend.engines import refusal
 from backend.errors import NotFoundError, PanelError
-from backend.servers import running_servers
-from ui import chat_attach, context
+from ui import chat_attach, context, model_choice
 
 TAIL = 20
 """Messages drawn at first; older ones on demand."""
@@ -66,16 +63,8 @@ def open_conversation() -> Conversation | None:
 
 
 def models() -> dict[str, bool]:
-    """Models that can talk, by name, and whether each answers now: those that answer first."""
-    names = {name: True for server in running_servers(context.store()) if server.ready for name in server.names()}
-    for card in catalog.models(context.workspace()):
-        # A model without a template cannot take a conversation; the Models page says why one cannot be served.
-        if card.served.chat_template and refusal(card) is None:
-            names.setdefault(card.name, False)
-    chosen = st.session_state.get(MODEL)
-    if chosen:
-        names.setdefault(chosen, False)  # what was asked before stays named, also when it is gone
-    return names
+    """See :func:`ui.model_choice.models`."""
+    return model_choice.models(st.session_state.get(MODEL))
 
 
 def params() -> ChatParams:

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from backend.agent import stored
 from backend.agent.calls import Problem
 from backend.agent.records import Step, Turn, step_data
+from backend.chat.database import Database
 from backend.chat.records import clean
-from backend.database import ThreadLocalDatabase
 from backend.errors import PanelError
 
 
-class Recording(ThreadLocalDatabase):
+class Recording(Database):
     """Turns that wait, and their steps as they come."""
 
     def next_waiting(self, conversation: str) -> Turn | None:

@@ -36,6 +36,7 @@ def _1_conversations_turns_steps(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX steps_by_turn ON steps (turn, number)")
     db.execute("CREATE TABLE decisions (step INTEGER, place INTEGER, yes INTEGER, PRIMARY KEY (step, place))")
     db.execute("CREATE TABLE sent (step INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+    db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
 MIGRATIONS: list[Migration] = [_1_conversations_turns_steps]

@@ -11,6 +11,8 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from backend.agent.recording import Recording
 from backend.agent.records import Conversation, Step, Turn
 from backend.agent.schema import MIGRATIONS
 from backend.chat.records import clean
-from backend.errors import ConflictError, NotFoundError
+from backend.errors import ConflictError, NotFoundError, WorkspaceError
 from backend.i18n import N_
 from backend.queue import locks
 from backend.workspace import Workspace
@@ -40,10 +42,10 @@ class AgentStore(Recording):
         WorkspaceError: written by a newer TuneDeck, read-only, full, or locked. Every method may raise it.
     """
 
+    migrations = MIGRATIONS
+
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-        # What was recorded survives the end of any process; a power cut may cost the last second, never the file.
-        super().__init__(workspace.root / "agent.db", MIGRATIONS, synchronous="NORMAL")
+        super().__init__(workspace, workspace.root / "agent.db")
 
     # --- conversations
 
@@ -219,15 +221,16 @@ class AgentStore(Recording):
     # ---
 
     def _settled(self, turn: Turn) -> Turn:
-        """``turn``, marked lost (here and in the file) if nobody works at it any more."""
+        """``turn``, marked lost (here and in the file) if nobody works at it any more. On a full disk it is shown all the same."""
         if turn.state != "running" or locks.held(lock_of(self.workspace, turn.conversation)):
             return turn
-        with self.write() as db:
-            db.execute(
-                "UPDATE turns SET state = 'lost', ended = ? WHERE id = ? AND state = 'running'", (time.time(), turn.id)
-            )
-            row = db.execute("SELECT * FROM turns WHERE id = ?", (turn.id,)).fetchone()
-        return stored.turn(row) if row else turn
+        lost = replace(turn, state="lost", ended=time.time())
+        with suppress(WorkspaceError), self.write() as db:
+            change = "UPDATE turns SET state = 'lost', ended = ? WHERE id = ? AND state = 'running'"
+            if db.execute(change, (lost.ended, turn.id)).rowcount == 0:  # it ended while we looked
+                row = db.execute("SELECT * FROM turns WHERE id = ?", (turn.id,)).fetchone()
+                return stored.turn(row) if row else turn
+        return lost
 
     def _free(self, db: sqlite3.Connection, conversation: str) -> None:
         """Raises ``agent_busy`` while a turn of it is not over."""

@@ -1,4 +1,4 @@
-"""``chat.db`` opened: transactions, and what to do when the file is damaged or was replaced.
+"""``chat.db``, and other files with what was said, opened: transactions, and what to do when the file is damaged or was replaced.
 
 A damaged file is never deleted: it is put beside, a new one is made, and a notice in it says so until a person has
 read it. A file of a newer TuneDeck is refused and left as it is.
@@ -11,12 +11,13 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from backend.chat.schema import MIGRATIONS
-from backend.database import Transactions, connect, is_damage, put_beside
+from backend.database import Migration, Transactions, connect, is_damage, put_beside
 from backend.errors import PanelError, WorkspaceError
 from backend.i18n import N_
 from backend.workspace import Workspace, explain_os_error
@@ -26,11 +27,14 @@ NOTICE = "notice"
 
 
 class Database(Transactions):
-    """One connection to ``chat.db``, or to ``path``, shared by all threads of the process, one at a time.
+    """One connection to ``chat.db``, or to ``path``, shared by all threads of the process, one at a time. migrations: of its tables, among them
+    ``meta (key, value)``.
 
     Raises:
         WorkspaceError: written by a newer TuneDeck, read-only, full, or locked. Every method may raise it.
     """
+
+    migrations: ClassVar[Sequence[Migration]] = MIGRATIONS
 
     def __init__(self, workspace: Workspace, path: Path | None = None) -> None:
         self.workspace, self.path = workspace, path or workspace.chat_db
@@ -73,17 +77,17 @@ class Database(Transactions):
         if self._db is None or seen != self._inode:
             self.close()
             try:
-                self._db = open_database(path)
+                self._db = open_database(path, self.migrations)
             except OSError as error:
                 raise explain_os_error(error, path.parent) from error
             self._inode = path.stat().st_ino
         return self._db
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> sqlite3.Connection:
     """A connection in autocommit mode, usable from any thread (one at a time), migrated to the newest version.
 
-    A damaged file is renamed to ``chat.db.damaged-<time>`` and replaced by an empty database that holds a notice.
+    A damaged file is renamed to ``<name>.damaged-<time>`` and replaced by an empty database that holds a notice.
 
     Raises:
         WorkspaceError: ``workspace_newer``.
@@ -91,12 +95,12 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     with _one_at_a_time(path):
         try:
-            return _connect(path)
+            return _connect(path, migrations)
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
         kept = put_beside(path)
-        db = _connect(path)
+        db = _connect(path, migrations)
         notice = WorkspaceError(
             "chat_damaged",
             N_("The file with your conversations was damaged. It was kept as {path}, and an empty one was made."),
@@ -107,9 +111,9 @@ def open_database(path: Path) -> sqlite3.Connection:
         return db
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     # What was said survives the end of any process; a power cut may cost the last second, never the file.
-    db = connect(path, MIGRATIONS, synchronous="NORMAL")
+    db = connect(path, migrations, synchronous="NORMAL")
     try:
         db.execute("PRAGMA foreign_keys = ON")
         verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]

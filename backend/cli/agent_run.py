@@ -112,6 +112,9 @@ def _follow(workspace: Workspace, store: AgentStore, turn: Turn, *, quiet: bool)
             now = store.turn(turn.id)
             if now.state == "waiting":
                 working.ensure(workspace, turn.conversation)
+                if failure := working.failure(workspace, turn.conversation):
+                    store.request_stop(turn.id)
+                    raise failure
             made = store.steps([turn.id])
             shown.show(made)
             _answer_asks(store, now, made, quiet=quiet)

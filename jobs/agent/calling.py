@@ -14,6 +14,7 @@ from backend.i18n import N_
 from jobs.agent.asking import Interrupted
 from jobs.agent.going import End, Going, Outcome, keep, nudge
 
+MADE = ("done", "failed", "refused", "unknown")
 MOST_FAILURES = 4
 APPROVAL_HOURS = 12
 DECISION_LOOK_S = 0.1
@@ -26,7 +27,7 @@ NOT_KNOWN = (
 def make(going: Going, step: Step) -> None:
     """Make those calls of ``step`` that were not made yet, one after the other."""
     for place, called in enumerate(step.calls):
-        if called.state in ("done", "failed", "refused", "unknown"):
+        if called.state in MADE:
             continue
         runs = going.tools.get(called.call.name)
         if runs is None:  # it was switched off since
@@ -42,7 +43,9 @@ def make(going: Going, step: Step) -> None:
             made = _call(going, runs, called)
         step = keep(going, with_call(going.steps[-1], place, made))
         if going.stopped():
-            keep(going, replace(step, state="done"), ended=True)
+            # Calls that were not made yet are made when the turn goes on.
+            whole = all(each.state in MADE for each in step.calls)
+            keep(going, replace(step, state="done" if whole else "calling"), ended=whole)
             raise Interrupted
     keep(going, replace(going.steps[-1], state="done"), ended=True)
     _stop_at_failures(going)
@@ -79,7 +82,7 @@ def _allowed(going: Going, step: Step, place: int, tool: Tool) -> bool:
     """Whether the call may be made: at once, or after a person's word, for which the turn's time stands still.
 
     Raises:
-        Interrupted; _End: nobody answered.
+        Interrupted; End: nobody answered.
     """
     if not tool.asks_first or tool.name in going.turn.options.unasked or tool.name in going.book.unasked():
         return True

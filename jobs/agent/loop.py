@@ -97,16 +97,18 @@ def _step(going: Going) -> None:
         finish_reason=reply.finish_reason,
         template_takes_tools=going.model.takes_tools(),
     )
-    step = _with(step, reply, made)
+    step, packed = _with(step, reply, made), reply.sent.packed()
     if made.calls and last:
         problem = looped or endings.steps_used(options.most_steps, reply.text or str(reply.message))
-        keep(going, replace(step, state="failed", problem=problem, calls=()), ended=True, since=began)
+        step = replace(step, state="failed", problem=problem, calls=())
+        keep(going, step, ended=True, since=began, sent=packed)
         raise End(Outcome("failed", problem=problem))
     if made.calls:
-        step = keep(going, replace(step, state="calling"), since=began, sent=reply.sent.packed())
+        step = keep(going, replace(step, state="calling"), since=began, sent=packed)
         calling.make(going, step)
         return
-    step = keep(going, replace(step, state="done" if made.answer is not None else "failed"), ended=True, since=began, sent=reply.sent.packed())  # fmt: skip
+    step = replace(step, state="done" if made.answer is not None else "failed")
+    step = keep(going, step, ended=True, since=began, sent=packed)
     if made.answer is not None:
         raise End(Outcome("done", made.answer, made.problem))
     nudges = sum(bool(each.nudge) for each in going.steps)

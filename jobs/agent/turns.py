@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from backend import settings
 from backend.agent import checks, tool_settings
 from backend.agent.calls import Protocol
 from backend.agent.records import Turn
@@ -29,7 +30,6 @@ from jobs.agent.book import StoreBook
 from jobs.agent.loop import Outcome, run_turn
 from jobs.agent.toolbox import Toolbox
 
-IDLE_S = 300.0
 LOOK_S = 0.1
 MOST_EARLIER = 40
 """Turns that a model is told of."""
@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> int:
     root, conversation = Path(arguments[0]), arguments[1]
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    idle = float(os.environ.get("TUNEDECK_AGENT_IDLE_S", IDLE_S))
     workspace = open_workspace(root)
+    idle = settings.load(workspace).agent_idle_s
     store = AgentStore(workspace)
     path = lock_of(workspace, conversation)
     while (lock := locks.acquire(path)) is not None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from backend.agent import working
+from backend.agent.store import AgentStore
 from backend.errors import ConflictError
 from backend.queue.store import Store
 from backend.workspace import Workspace
 from tests.support.agents import agent, final, react
+from tests.support.small_disk import can_mount, on_disk
 from tests.support.wait import until
 
 SUM = react("calculator", '{"expression": "6*7"}')
@@ -338,3 +340,82 @@ def test_a_deleted_conversation_stops_its_work_and_leaves_no_file(workspace: Wor
 
     assert not folder.exists()
     assert one.store.conversations() == []
+
+
+def test_of_several_calls_in_a_reply_those_that_stop_left_are_made_when_it_goes_on(
+    workspace: Workspace, store: Store
+) -> None:
+    code = "import os, time\nif not os.path.exists('seen'):\n    open('seen', 'w').close()\n    time.sleep(25)"
+    calls = [
+        {"name": "python", "arguments": json.dumps({"code": code})},
+        {"name": "calculator", "arguments": '{"expression": "1+1"}'},
+    ]
+    both = {"say": "", "calls": calls, "finish": "tool_calls"}
+    with agent(workspace, store, [both, {"say": "Two."}]) as one:
+        turn = one.begin(protocol="openai", tools=("python", "calculator"))
+        folder = one.store.folder(turn.conversation)
+        until(lambda: list(folder.rglob("seen")), 20, "the code runs")
+        one.store.request_stop(turn.id)
+        turn, (step,) = one.ended(turn)
+        assert (turn.state, [called.state for called in step.calls]) == ("stopped", ["failed", "waiting"])
+        turn, steps = one.go_on(turn)
+
+    assert turn.answer == "Two."
+    assert [called.text for called in steps[0].calls][1] == "2"
+
+
+def test_what_was_sent_is_kept_also_of_the_reply_that_ended_the_turn(workspace: Workspace, store: Store) -> None:
+    with agent(workspace, store, [SUM]) as one:
+        turn, steps = one.ask(most_steps=1)
+        kept = [one.store.sent(step.id) for step in steps]
+
+    assert turn.problem is not None
+    assert turn.problem.code == "steps_used"
+    assert all(kept)
+
+
+@pytest.mark.skipif(not can_mount(), reason="needs the right to mount a small disk")
+def test_on_a_full_disk_a_conversation_can_be_read(tmp_path: Path) -> None:
+    found = on_disk(
+        tmp_path / "small",
+        "size=2m",
+        """
+from backend.agent.options import Options
+from backend.agent.store import AgentStore, lock_of
+from backend.queue import locks
+store = AgentStore(open_workspace())
+turn = store.ask(None, "What?", model="m", options=Options())
+lock = locks.acquire(lock_of(store.workspace, turn.conversation))
+assert store.begin(turn.id)
+store.begin_step(turn.id, 1)
+fill = store.workspace.root / "fill"
+with fill.open("wb", buffering=0) as file:
+    try:
+        while True:
+            file.write(b"x" * 65536)
+    except OSError:
+        pass
+os.close(lock)
+full = [each.state for each in store.turns(turn.conversation)]
+try:
+    store.ask(turn.conversation, "x" * 100_000, model="m", options=Options())
+    refused = ""
+except PanelError as error:
+    refused = error.code
+fill.unlink()
+print(json.dumps({"full": full, "refused": refused, "after": store.go_on(turn.id).state, "asked": len(store.turns(turn.conversation))}))
+""",
+    )
+    assert found == {"full": ["lost"], "refused": "workspace_full", "after": "waiting", "asked": 1}
+
+
+def test_a_damaged_file_is_put_aside_and_said(workspace: Workspace) -> None:
+    (workspace.root / "agent.db").write_bytes(b"rubbish" * 5000)
+    agents = AgentStore(workspace)
+    notice = agents.notice()
+    assert notice is not None
+    assert notice.code == "chat_damaged"
+    assert next(iter(workspace.root.glob("agent.db.damaged-*"))).read_bytes() == b"rubbish" * 5000
+    assert agents.conversations() == []
+    agents.dismiss_notice()
+    assert agents.notice() is None

@@ -77,7 +77,7 @@ class Agent:
 
     def kill(self, turn: Turn) -> None:
         """kill -9 of the worker; the turn is lost then."""
-        worker = working._started[turn.conversation]
+        worker = working._started[turn.conversation].process
         worker.kill()
         worker.wait(10)
         until(lambda: self.store.turn(turn.id).state == "lost", 10, "the turn is lost")
@@ -97,6 +97,7 @@ def agent(workspace: Workspace, store: Store, replies: list[dict[str, Any]], **s
 def end_workers() -> None:
     """No worker that this process started is left."""
     for child in working._started.values():
-        child.kill()
-        child.wait(10)
+        child.process.kill()
+        child.process.wait(10)
     working._started.clear()
+    working._failed.clear()
