@@ -7,7 +7,7 @@ export PYTHON
 ARGS ?=
 NAME =
 
-.PHONY: help setup setup-dev run token engines test test-engines doctor check bench translate lock clean
+.PHONY: help setup setup-dev run token engines test test-engines test-course doctor check bench translate docs lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,10 @@ test-engines: setup-dev ## install the engines where they are missing and test t
 	TUNEDECK_ENVIRONMENTS_FOLDER="$$folder" $(VENV)/python -m backend envs install $(if $(NAME),"$(NAME)",--all) && \
 	$(VENV)/python -m pytest -m engines $(if $(NAME),tests/engines/test_$(NAME).py,tests/engines) $(ARGS)
 
+test-course: setup-dev ## play the whole course in a browser, undisturbed and with the panel killed between its steps
+	@sh scripts/install_browser.sh
+	@$(VENV)/python -m pytest tests/e2e/test_course.py $(ARGS)
+
 check: setup-dev ## linter, formatter, layers, types, texts and documents
 	@sh scripts/check.sh
 
@@ -48,6 +52,10 @@ bench: setup-dev ## measure speed and memory, print a table, write docs/benchmar
 
 translate: setup-dev ## collect all texts into locale/, then compile the catalogues
 	@$(VENV)/python scripts/catalogues.py
+
+docs: setup-dev ## write the parts of the documents that come from the code
+	@$(VENV)/python scripts/tree.py
+	@$(VENV)/python scripts/troubleshooting.py
 
 lock: setup-dev ## write constraints.txt from the requirement files
 	@$(VENV)/python scripts/lock.py

@@ -56,7 +56,7 @@ def _made(workspace: Workspace) -> ModelCard | None:
     """The newest model that a job of this workspace has taught or made smaller: one that can be used."""
     found = [
         card
-        for card in catalog.models(workspace)
+        for card in catalog.models(workspace, catalog.TRUST_S)
         if card.made_by and card.lineage and card.lineage.verb in ("finetune", "quantize") and card.problem is None
     ]
     # A run makes an adapter and the merged model of it: the whole one is what people go on with.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from backend import stamps
 from backend.errors import PanelError
 from backend.i18n import N_
 from backend.workspace import Workspace, write_json
@@ -44,6 +45,11 @@ class Settings(BaseSettings):
         300.0,
         ge=0,
         description=N_("Seconds after which the program that works for an agent leaves when nothing is asked"),
+    )
+    notice_after_s: float = Field(
+        120.0,
+        ge=0,
+        description=N_("Seconds a job must have run for its end to be told at once on any page; failures always are"),
     )
     memory_history_mib: int = Field(
         512,
@@ -118,12 +124,29 @@ def _field_names() -> frozenset[str]:
     return frozenset(Settings.model_fields)
 
 
+_Stamp = tuple[stamps.Stamp, tuple[tuple[str, str], ...]]
+_loaded: dict[Path, tuple[_Stamp, Settings]] = {}
+"""Settings file -> file and variables as they were read, and what came of them: true while both are the same."""
+
+
 def load(workspace: Workspace) -> Settings:
     """Settings in force for ``workspace``.
 
     Raises:
         PanelError: ``settings_bad`` when a value in the file or the environment is not usable; names every bad field.
     """
+    file = workspace.settings_file
+    variables = tuple(sorted((k, v) for k, v in os.environ.items() if k.upper().startswith("TUNEDECK_")))
+    now, known = (stamps.stamp(file), variables), _loaded.get(file)
+    if known is not None and known[0] == now:
+        return known[1].model_copy()
+    found = _load(workspace)
+    if stamps.settled(now[0]):
+        _loaded[file] = (now, found)
+    return found.model_copy()
+
+
+def _load(workspace: Workspace) -> Settings:
     saved = _saved(workspace)
     env = {k[len("TUNEDECK_") :].lower() for k, v in os.environ.items() if k.startswith("TUNEDECK_") and v}
     try:

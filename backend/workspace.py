@@ -6,6 +6,8 @@
     ├── chat.db                conversations (SQLite, WAL)
     ├── agent.db               conversations with agents, step by step (SQLite, WAL); agent-tools.json: settings of their tools
     ├── agent/                 a folder a conversation for what tools make; checks/: how well models call tools
+    ├── evaluate.db            evaluations: runs, scores and answers (SQLite, WAL); evaluations/sets/: sets of questions, a folder each
+    ├── course.json            how far the guided course is
     ├── compare.db             comparisons, the conversations behind their columns, and votes (SQLite, WAL)
     ├── memory.db              who used the memory, second by second for a day, minute by minute for a year (SQLite, WAL)
     ├── jobs/000123/           job.json spec.json attempt-1.log events.jsonl result.json: one folder a job
@@ -23,6 +25,7 @@
     ├── cache/search/          indexes of datasets and documents, 2 GiB at most; made again when missing
     ├── environments/          engines' own environments: here whatever the workspace is, unless a setting says otherwise
     ├── logs/                  panel.log watcher.log
+    ├── visitors/              what each browser has read of what ended, a small file each
     ├── run/                   locks and addresses of the running panel and watcher
     └── secrets/               mode 0700: token, API keys, netrc (logins for package indexes), MCP servers; every file 0600
 
@@ -32,10 +35,13 @@ Imported by the supervisor, of which one runs per job: standard library only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +76,15 @@ class Workspace:
     @property
     def compare_db(self) -> Path:
         return self.root / "compare.db"
+
+    @property
+    def evaluate_db(self) -> Path:
+        return self.root / "evaluate.db"
+
+    @property
+    def question_sets(self) -> Path:
+        """Sets of questions that were brought in or made, a folder each; made by the first one."""
+        return self.root / "evaluations" / "sets"
 
     @property
     def memory_db(self) -> Path:
@@ -196,6 +211,24 @@ def explain_os_error(error: OSError, path: Path) -> WorkspaceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return workspace_full(path)
     return workspace_bad(path, error.strerror or str(error))
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Wait until no other thread or process holds the file ``lock``, and hold it meanwhile; it is made where it is missing.
+
+    Raises:
+        WorkspaceError: disk full or read-only.
+    """
+    try:
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise explain_os_error(error, lock.parent) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def write_json(path: Path, data: Any, *, mode: int = 0o600) -> None:

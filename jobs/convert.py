@@ -188,13 +188,7 @@ def weight_files(folder: Path) -> list[Path]:
             folder=str(folder),
         )
     if not fitting:
-        raise ModelError(
-            "convert_layout",
-            N_("The weights in {folder} are laid out for another program ({example})."),
-            N_("Get the model in the layout of Hugging Face: config.json with pytorch_model.bin or safetensors files."),
-            folder=str(folder),
-            example=pickled[0],
-        )
+        raise _other_layout(folder, pickled[0])
     index = read_json(folder / INDEX)
     if isinstance(index, dict) and isinstance(index.get("weight_map"), dict):
         # A name is a name in this folder: what points elsewhere is missing here.
@@ -210,6 +204,16 @@ def weight_files(folder: Path) -> list[Path]:
             )
         fitting = named
     return [folder / name for name in fitting]
+
+
+def _other_layout(folder: Path, example: str) -> ModelError:
+    return ModelError(
+        "convert_layout",
+        N_("The weights in {folder} are laid out for another program ({example})."),
+        N_("Get the model in the layout of Hugging Face: config.json with pytorch_model.bin or safetensors files."),
+        folder=str(folder),
+        example=example,
+    )
 
 
 def new_name(name: str) -> str:
@@ -229,13 +233,7 @@ def convert(job: Job, source: Path, target: Path) -> list[str]:
     # Cloned: safetensors keeps no two names for one memory, and a model ties what belongs together when it is loaded.
     plain = {name: value.detach().clone().contiguous() for name, value in tensors.items() if name not in left_out}
     if not plain:
-        raise ModelError(
-            "convert_layout",
-            N_("The weights in {folder} are laid out for another program ({example})."),
-            N_("Get the model in the layout of Hugging Face: config.json with pytorch_model.bin or safetensors files."),
-            folder=str(source.parent),
-            example=source.name,
-        )
+        raise _other_layout(source.parent, source.name)
     temporary = target.with_suffix(".tmp")
     save_file(plain, temporary, metadata={"format": "pt"})
     with safe_open(temporary, framework="pt") as written:

@@ -52,7 +52,7 @@ def run(job: Job) -> dict[str, Any] | None:
         fetch(job, hub, folder, files, stopping)
     job.phase("register")
     if not folder.finished:
-        register_ready(folder, name, spec)
+        register_ready(folder, name)
         folder.finish()
     card = catalog.add(workspace, folder.final, name, made_by=int(os.environ.get("TUNEDECK_JOB_ID") or 0) or None)
     job.artifact("model", folder.final, label=name)
@@ -137,7 +137,7 @@ def fetch(job: Job, hub: transfer.Hub, folder: Folder, files: list[RemoteFile], 
         raise hub.asked.corrupt(still_bad[0].path)
 
 
-def register_ready(folder: Folder, name: str, spec: DownloadSpec) -> None:
+def register_ready(folder: Folder, name: str) -> None:
     """Nothing moves into place that the list would refuse.
 
     Raises:

@@ -6,7 +6,6 @@ interrupted, by whatever, goes on where it was, within the training from its las
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +17,7 @@ from backend.finetune.plan import Plan
 from backend.queue.events import FILE, read_events
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import open_workspace, read_json, write_json
+from jobs import threads
 from jobs.finetuning import rows
 from jobs.finetuning.types import Trained
 from jobs.harness import Job, main
@@ -58,9 +58,7 @@ def planned(job: Job) -> Plan:
     Raises:
         SpecError: ``finetune_refused``.
     """
-    # Before torch is loaded: its threads on the CPU wait for each other by spinning, which on a machine with other work takes
-    # several times as long as the work itself (measured: a step of 0.6 CPU-seconds took 3.5).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads.wait_briefly()
     spec, known = job.spec_as(FinetuneSpec), read_json(job.dir / files.PLAN)
     if isinstance(known, dict) and (job.dir / rows.FOLDER / rows.INFO).exists():
         plan = planning.again(open_workspace(), known)

@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from backend.errors import PanelError, fill
 from backend.i18n import N_
@@ -132,13 +132,19 @@ def main(verb: str, run: Callable[[Job], dict[str, Any] | None], argv: list[str]
         _say(traceback.format_exc().rstrip())
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _failed(folder, explain_os_error(error, folder))
-        return _failed(folder, _unexpected(error))
+        return _failed(folder, unexpected(error))
     except Exception as error:  # noqa: BLE001 - the border of the program: everything becomes a recorded failure
         _say(traceback.format_exc().rstrip())
-        return _failed(folder, _unexpected(error))
+        return _failed(folder, unexpected(error))
     finally:
         if job is not None:
             job.events.close()
+
+
+def end_failed(job: Job, error: PanelError) -> NoReturn:
+    """End the process at once as failed with ``error``, from any thread: for a program whose main thread waits for what will never come."""
+    _say(f"{error}\n{fill(error.hint, error.params)}".strip())
+    os._exit(_failed(job.dir, error))
 
 
 def _say(text: str) -> None:
@@ -147,7 +153,8 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _unexpected(error: Exception) -> PanelError:
+def unexpected(error: Exception) -> PanelError:
+    """An error that nobody has foreseen, for a person."""
     return PanelError(
         "job_crashed",
         N_("The job stopped with an error: {kind}: {problem}"),

@@ -11,15 +11,15 @@ import time
 from typing import Any
 
 from backend.specs.quantize import QuantizeSpec
+from jobs import threads
 from jobs.harness import Job, main
 
 
 def run(job: Job) -> dict[str, Any]:
     """The program. Returns what was made."""
     began = time.monotonic()
-    # Before torch is loaded. Threads that spin while they wait keep others on the machine from their work; and what is to compute
-    # on the CPU must not find a GPU: the engine takes one where it sees one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Before torch is loaded. What is to compute on the CPU must not find a GPU: the engine takes one where it sees one.
+    threads.wait_briefly()
     os.environ["TQDM_DISABLE"] = "1"  # progress is told in events; bars only fill the log
     from jobs.quantizing import rows, work
 

@@ -12,7 +12,6 @@ any other model may fail alone.
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from backend.quantize import report, report_cells, report_records
 from backend.quantize.report_records import Answer, Heard, Raw, Report, Said, Subject
 from backend.specs.quantize import QuantizeSpec, ReportCardSpec
 from backend.workspace import open_workspace
+from jobs import threads
 from jobs.harness import Job, Stopped, main
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def grade(job: Job, spec: ReportCardSpec) -> Report:
     Raises:
         PanelError: a model is not there, or the rows. Stopped: the person asked to stop.
     """
-    # Before torch is loaded: threads that wait by spinning take the processor from those that work.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads.wait_briefly()
     workspace = open_workspace()
     cards = [catalog.find(workspace, name) for name in spec.models]
     job.phase("load")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import N_, _
-from ui import (
-    agent_bar,
-    agent_check,
-    agent_history,
-    agent_raw,
-    agent_state,
-    agent_tools,
-    agent_trace,
-    agent_turn,
-    errors,
-)
+from ui import errors
+from ui.agent import bar as agent_bar
+from ui.agent import check as agent_check
+from ui.agent import history as agent_history
+from ui.agent import raw as agent_raw
+from ui.agent import state as agent_state
+from ui.agent import tools as agent_tools
+from ui.agent import trace as agent_trace
+from ui.agent import turn as agent_turn
 
 SUGGESTIONS = (
     N_("What is 15 % of 2,340?"),

@@ -8,7 +8,8 @@ from importlib import import_module
 import streamlit as st
 
 from backend.i18n import _
-from ui import benchmark_state, sub_views
+from ui import sub_views
+from ui.benchmark import state as benchmark_state
 
 st.title(_("Benchmark"), anchor=False)
 if not benchmark_state.finished():
@@ -28,4 +29,4 @@ view = sub_views.sub_views(
 )
 benchmark_state.notices()
 # Each view brings what it needs: who looks at a result need not wait for the list of models.
-import_module(f"ui.benchmark_{view}").draw()
+import_module(f"ui.benchmark.{view}").draw()

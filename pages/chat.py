@@ -5,19 +5,17 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import N_, _
-from ui import (
-    chat_attach,
-    chat_compare,
-    chat_history,
-    chat_keys,
-    chat_messages,
-    chat_model,
-    chat_prompts,
-    chat_sent,
-    chat_state,
-    chat_window,
-    errors,
-)
+from ui import errors
+from ui.chat import attach as chat_attach
+from ui.chat import compare as chat_compare
+from ui.chat import history as chat_history
+from ui.chat import keys as chat_keys
+from ui.chat import messages as chat_messages
+from ui.chat import model as chat_model
+from ui.chat import prompts as chat_prompts
+from ui.chat import sent as chat_sent
+from ui.chat import state as chat_state
+from ui.chat import window as chat_window
 
 SUGGESTIONS = (
     N_("Hello, who are you?"),

@@ -8,7 +8,9 @@ from importlib import import_module
 import streamlit as st
 
 from backend.i18n import _
-from ui import datasets_one, datasets_state, sub_views
+from ui import sub_views
+from ui.datasets import one as datasets_one
+from ui.datasets import state as datasets_state
 
 name = st.query_params.get(datasets_state.SET, "")
 if name:
@@ -29,7 +31,7 @@ if name:
     datasets_state.notices()
     datasets_one.under_way(name, part)
     # Each view brings what it needs: a person who reads rows need not wait for tokenizers.
-    import_module(f"ui.datasets_{part}").draw(version)
+    import_module(f"ui.datasets.{part}").draw(version)
 else:
     st.title(_("Datasets"), anchor=False)
     if not datasets_state.sets().list():
@@ -44,4 +46,4 @@ else:
         key="view",
     )
     datasets_state.notices()
-    import_module(f"ui.datasets_{view}").draw()
+    import_module("ui.datasets.importing" if view == "import" else f"ui.datasets.{view}").draw()

@@ -6,7 +6,10 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import _
-from ui import deploy_connect, deploy_form, deploy_servers, errors, serving, sub_views
+from ui import errors, serving, sub_views
+from ui.deploy import connect as deploy_connect
+from ui.deploy import form as deploy_form
+from ui.deploy import servers as deploy_servers
 
 st.title(_("Deploy"), anchor=False)
 servers = deploy_servers.live()

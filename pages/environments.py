@@ -6,7 +6,8 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import _
-from ui import diagnose_view, doctor_view, envs_list, sub_views
+from ui import diagnose_view, doctor_view, sub_views
+from ui.envs import list as envs_list
 
 VIEWS = {"engines": envs_list.draw, "machine": doctor_view.draw, "log": diagnose_view.draw}
 

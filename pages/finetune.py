@@ -8,7 +8,8 @@ from importlib import import_module
 import streamlit as st
 
 from backend.i18n import _
-from ui import context, finetune_state, sub_views
+from ui import context, sub_views
+from ui.finetune import state as finetune_state
 
 st.title(_("Fine-tune"), anchor=False)
 if not context.store().list(verb="finetune", states=("succeeded",), limit=1):
@@ -26,4 +27,4 @@ if view == "new":
     finetune_state.read()  # where the address asks for a run that is gone, the notices say so
 finetune_state.notices()
 # Each view brings what it needs: who looks at a run need not wait for a plan.
-import_module("ui.finetune_launch" if view == "new" else f"ui.finetune_{view}").draw()
+import_module("ui.finetune.launch" if view == "new" else f"ui.finetune.{view}").draw()

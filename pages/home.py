@@ -1,4 +1,5 @@
-"""Home. Its user wants to know: what is this machine and is all well; what runs, waits, failed; what do I do next."""
+"""Home. Its user wants to know: what runs, waits and has ended while I was away, and what does it mean; what failed, and what helps;
+is this machine well, and what do I do next."""
 
 from __future__ import annotations
 
@@ -7,11 +8,15 @@ import time
 import streamlit as st
 
 from backend.i18n import _
+from backend.notices import news
 from backend.queue import rebuild
 from backend.queue.rows import LIVE, JobRow
-from ui import context, errors, job_card, machine_view, next_step, pace, serving
+from ui import context, errors, machine_view, next_step, pace, serving
+from ui.jobs import card as job_card
+from ui.notices import part as notices_part
+from ui.notices import state as notices_state
 
-SHOWN = 6
+SHOWN, FEW, LOOKED_AT = 6, 3, 50
 WEEK_S = 7 * 24 * 3600
 
 store = context.store()
@@ -33,41 +38,36 @@ if damaged is not None:
     read = errors.Action(_("I have read this"), rebuild.dismiss_notice, (context.workspace(),))
     errors.show(damaged, key="rebuilt", actions=[read])
 
-left, right = st.columns(2, gap="medium")
-with right:
-    machine_view.card(machine_view.read())
 
-with left, st.container(border=True, height="stretch", key="next_step"):
-    next_step.draw(answering, newcomer=newcomer)
-
-
-def needing() -> list[JobRow]:
-    """What failed or was lost in the last week and was not tried again since."""
-    recent, seen, found = store.list(limit=200), set(), []
-    for row in recent:
-        fresh = row.state in ("failed", "lost") and time.time() - (row.ended or row.created) < WEEK_S
-        if fresh and (row.verb, row.title) not in seen:
-            found.append(row)
-        seen.add((row.verb, row.title))
-    return found[:3]
+def needing(told: set[int]) -> list[JobRow]:
+    """What failed or was lost in the last week and was not tried again since; without what is told already."""
+    failed = store.list(states=news.FAILED, limit=LOOKED_AT)
+    rows = [row for row in failed if row.id not in told and time.time() - (row.ended or row.created) < WEEK_S]
+    again = news.retried(store, rows)
+    newest = {(row.verb, row.title): row for row in reversed(rows)}.values()
+    return sorted((row for row in newest if row.id not in again), key=lambda row: -row.id)[:FEW]
 
 
 def jobs() -> None:
-    """Running, waiting, what needs a person, what ended: newest first, a few of each."""
+    """What ended meanwhile; then what runs, waits, needs a person, and has ended: newest first, a few of each."""
+    found = notices_state.look()
+    notices_part.draw(found)
+    told = {row.id for row in found.rows}
     groups = [
         (_("Running"), store.list(states=LIVE, limit=SHOWN)),
-        (_("Waiting"), store.queue()[:SHOWN]),
-        (_("Needs you"), needing()),
-        (_("Finished"), store.list(states=("succeeded", "cancelled"), limit=3)),
+        (_("Waiting"), store.queue(SHOWN)),
+        (_("Needs you"), needing(told)),
+        (
+            _("Finished"),
+            [row for row in store.list(states=("succeeded", "cancelled"), limit=FEW) if row.id not in told],
+        ),
     ]
     for title, rows in groups:
         if rows:
             st.subheader(title, anchor=False)
-        for start in range(0, len(rows), 2):
-            for column, row in zip(st.columns(2, gap="medium"), rows[start : start + 2], strict=False):
-                with column:
-                    job_card.draw(row, key=f"home_{row.id}", compact=True)
-    if not any(rows for _title, rows in groups):
+        for row in rows:
+            job_card.draw(row, key=f"home_{row.id}", compact=True)
+    if not found.rows and not any(rows for _title, rows in groups):
         st.caption(
             _("Nothing runs, waits or has ended yet. What you start appears here, and goes on without this page.")
         )
@@ -75,5 +75,16 @@ def jobs() -> None:
         st.rerun()  # the next step may be another one now, and the timer's pace too
 
 
+left, right = st.columns([8, 5] if not newcomer else 2, gap="medium")
 every = pace.now()
-st.fragment(errors.guarded(jobs, "jobs"), run_every=every)()
+with left:
+    if newcomer:
+        with st.container(border=True, key="next_step"):
+            next_step.draw(answering, newcomer=True)
+    st.fragment(errors.guarded(jobs, "jobs"), run_every=every)()
+with right:
+    if not newcomer:
+        with st.container(border=True, key="next_step"):
+            next_step.draw(answering, newcomer=False)
+    with st.container(key="machine"):  # as high as what it holds, not as what stands at the left
+        machine_view.card(machine_view.read())

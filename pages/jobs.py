@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import _
-from ui import errors, job_details, jobs_list, words
+from ui import errors, words
+from ui.jobs import details as job_details
+from ui.jobs import list as jobs_list
 
 asked = st.query_params.get("job", "")
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import _
-from ui import memory_alerts, memory_live, memory_past, sub_views
+from ui import sub_views
+from ui.memory import alerts as memory_alerts
+from ui.memory import live as memory_live
+from ui.memory import past as memory_past
 
 st.title(_("Memory"), anchor=False)
 memory_alerts.draw()
@@ -20,7 +23,7 @@ view = sub_views.sub_views(
     key="view",
 )
 if view == "compare":
-    from ui import memory_compare  # what it needs, the other views need not wait for
+    from ui.memory import compare as memory_compare
 
     memory_compare.draw()
 elif view == "past":

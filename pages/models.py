@@ -7,7 +7,11 @@ import streamlit as st
 
 from backend.errors import PanelError
 from backend.i18n import _
-from ui import errors, models_add, models_convert, models_download, models_list, serving, sub_views
+from ui import errors, serving, sub_views
+from ui.models import add as models_add
+from ui.models import convert as models_convert
+from ui.models import download as models_download
+from ui.models import list as models_list
 
 VIEWS = {"list": models_list.draw, "add": models_add.draw, "download": models_download.draw}
 

@@ -8,7 +8,8 @@ from importlib import import_module
 import streamlit as st
 
 from backend.i18n import _
-from ui import context, quantize_state, sub_views
+from ui import context, sub_views
+from ui.quantize import state as quantize_state
 
 st.title(_("Quantize"), anchor=False)
 if not context.store().list(verb="quantize", states=("succeeded",), limit=1):
@@ -28,6 +29,6 @@ if step in quantize_state.CHOSEN:
 quantize_state.notices()
 # Each step brings what it needs: who looks at a run need not wait for a plan.
 if step in quantize_state.CHOSEN:
-    import_module("ui.quantize_wizard").draw(step)
+    import_module("ui.quantize.wizard").draw(step)
 else:
-    import_module("ui.quantize_runs" if step == "run" else "ui.quantize_reports").draw()
+    import_module("ui.quantize.runs" if step == "run" else "ui.quantize.reports").draw()

@@ -9,7 +9,8 @@ import streamlit as st
 from backend import settings as store
 from backend.errors import PanelError
 from backend.i18n import LANGUAGES, _
-from ui import access, context, envs_settings, errors, hub_settings, words
+from ui import access, context, errors, hub_settings, words
+from ui.envs import settings as envs_settings
 from ui.folder_size import folder_size
 
 workspace, now = context.workspace(), context.settings()
@@ -88,6 +89,10 @@ with right:
             "grace_term_s": (
                 _("Seconds before a job that does not stop is killed"),
                 _("They count from the moment it was told to stop at once. A killed job saves nothing more."),
+            ),
+            "notice_after_s": (
+                _("Seconds a job must have run for its end to be told at once"),
+                _("Failures are always told, on any page. All that ended while you were away stands on Home."),
             ),
         }
         for name, (label, help_text) in limits.items():

@@ -6,3 +6,4 @@ set -ex
 .venv/bin/mypy
 .venv/bin/python scripts/catalogues.py --check
 .venv/bin/python scripts/tree.py --check
+.venv/bin/python scripts/troubleshooting.py --check

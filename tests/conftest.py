@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -23,9 +24,20 @@ ORDER = ("unit", "pages", "jobs", "engines", "e2e", "gpu", "bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick ones first; and Playwright keeps an event loop in this thread, so nothing that needs one comes after it."""
+    """Quick ones first; and Playwright keeps an event loop in this thread, so nothing that needs one comes after it. Within a folder,
+    files that may take longest come first: where files run side by side, none of them is left alone at the end."""
     here = Path(__file__).parent
-    items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))
+    longest: dict[Path, float] = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), float(limit.args[0]) if limit else 0.0)
+    items.sort(key=lambda item: (ORDER.index(item.path.relative_to(here).parts[0]), -longest[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Tests and modules stay to the end: no collection of garbage looks at them again. Streamlit makes a full one after each run of a page."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from backend import connect
+from backend.deploy import connect
 from backend.i18n import _
 from backend.workspace import ROOT
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ ENVIRONMENT_CODES = (
     "env_own_missing",
 )
 """Failures that are mended on the Environments page, wherever they are met."""
+WORD_JOINER = "\u2060"
+_PICTURE = re.compile(r":(?=(?:[A-Za-z_+\-][\w+\-\\]*|100|1234|8ball|material/[a-z0-9_\\]+):)")
+_DIRECTIVE = re.compile(r":(?=[A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -165,10 +169,15 @@ def show_unexpected(error: Exception, *, key: str) -> None:
 
 
 def plain(text: str) -> str:
-    """``text`` with the characters that Markdown would take for markup made harmless (paths, names, shell text)."""
-    for character in "\\`*_[]<>$#|~":
+    """``text`` with the characters that Markdown would take for markup made harmless (paths, names, shell text).
+
+    Streamlit looks for names of pictures, such as ``:rocket:``, after Markdown has been read: there a backslash does not help, a joiner
+    without width does. Of ``:red`` it makes nothing at all.
+    """
+    for character in "\\`*_[]<>$#|~&":
         text = text.replace(character, "\\" + character)
-    return text.replace(":material/", "\\:material/").replace("\n", "  \n")
+    text = _PICTURE.sub(":" + WORD_JOINER, text)
+    return _DIRECTIVE.sub(r"\\:", text).replace("\n", "  \n")
 
 
 def where(line: int | None) -> str:

@@ -12,7 +12,10 @@ from backend.i18n import _
 from backend.next_step import Next
 from backend.servers import Server
 from backend.workspace import ROOT
-from ui import compare_link, connect, context, datasets_words, errors, serving, words
+from ui import compare_link, connect, context, errors, serving, words
+from ui.course import line as course_line
+from ui.datasets import words as datasets_words
+from ui.evaluate import links as evaluate_links
 
 DATASETS_PAGE, FINETUNE_PAGE, QUANTIZE_PAGE, BENCHMARK_PAGE = (
     ROOT / "pages" / f"{name}.py" for name in ("datasets", "finetune", "quantize", "benchmark")
@@ -50,6 +53,7 @@ def draw(answering: Mapping[str, Server], *, newcomer: bool) -> None:
     else:
         st.subheader(_("The starter model is not usable"), anchor=False)
         errors.show(starter.problem, key="starter")
+    course_line.way(newcomer=newcomer)
     if not newcomer or found is not None:
         _ways(found)
 
@@ -83,6 +87,7 @@ def _try(found: Next) -> None:
     )
     _talk(found.name)
     compare_link.draw(found.name)
+    evaluate_links.with_base(found.name, _("Is it better than {base}?").format(base=base))
 
 
 def _measure(found: Next) -> None:
@@ -102,6 +107,7 @@ def _measure(found: Next) -> None:
     else:
         _talk(found.name)
     compare_link.draw(found.name)
+    evaluate_links.with_base(found.name, _("Is it as good as {base}?").format(base=base))
 
 
 def _talk(name: str, *, key: str = "talk", primary: bool = True) -> None:
@@ -129,3 +135,5 @@ def _ways(found: Next | None) -> None:
             st.page_link(
                 BENCHMARK_PAGE, label=_("Measure how fast a model answers"), icon=":material/speed:", query_params=model
             )
+        if not (found is not None and found.do in ("try", "measure")):
+            evaluate_links.evaluate(label=_("See how good a model is"))

@@ -7,7 +7,9 @@ import streamlit as st
 from backend.i18n import LANGUAGES, _, current
 from backend.queue.rows import LIVE, JobRow
 from backend.workspace import ROOT
-from ui import context, errors, language, machine_view, memory_alerts, pace, theme, words
+from ui import context, errors, language, machine_view, pace, theme, words
+from ui.memory import alerts as memory_alerts
+from ui.notices import bell, visitor
 
 JOBS_PAGE, MEMORY_PAGE = ROOT / "pages" / "jobs.py", ROOT / "pages" / "memory.py"
 LINKS = """<style>
@@ -22,11 +24,12 @@ def draw(paths: list[str]) -> None:
     """Draw the foot below the navigation; once per run, after ``st.navigation``. ``paths``: addresses of all pages."""
     with st.sidebar:
         # A timer costs once per open tab, so it runs only while something moves.
-        every = pace.now()
+        every = _every()
         st.fragment(errors.guarded(lambda: _status(every), "sidebar"), run_every=every)()
         _language()
         theme.switch(paths)
         language.remember()
+        visitor.remember()
 
 
 def most_urgent(rows: list[JobRow]) -> JobRow | None:
@@ -37,10 +40,17 @@ def most_urgent(rows: list[JobRow]) -> JobRow | None:
     return next((row for row in rows if not row.service), rows[0] if rows else None)
 
 
+def _every() -> int | None:
+    return pace.now() or bell.every()
+
+
 def _status(every: int | None) -> None:
+    if _every() != every:
+        st.rerun()  # something began or ended: the page may have more to say, and the timer another pace
     found, store = machine_view.read(), context.store()
     with st.container(gap="xsmall", key="sidebar_status"):
         st.html(LINKS)
+        bell.draw()
         st.caption(f":material/computer: {errors.plain(found.host)}")
         for line in machine_view.lines(found):
             st.page_link(MEMORY_PAGE, label=line, icon=":material/memory:", query_params={"view": "live"})
@@ -48,8 +58,6 @@ def _status(every: int | None) -> None:
         rows, waiting = store.list(states=LIVE, limit=100), store.counts().get("queued", 0)
         if rows or waiting:
             _running(rows, waiting)
-    if pace.now() != every:
-        st.rerun()  # something began or ended: the page may have more to say, and the timer another pace
 
 
 def _running(rows: list[JobRow], waiting: int) -> None:

@@ -16,10 +16,21 @@ from backend.i18n import N_, _
 COOKIE = "tunedeck_theme"
 THEMES = {"System": N_("Auto"), "Light": N_("Light"), "Dark": N_("Dark")}
 _YEAR_S = 365 * 24 * 3600
+# Streamlit fades captions and quotations as a whole, to 60 %. What is coloured in them, and links, would fall below 4.5 to 1;
+# here only their plain text is fainter. What is chosen of several is written in the accent on its own tint: in the dark the accent,
+# which is also the ground of white text on a button, is too dark for that.
+READABLE = """<style>
+[data-testid='stCaptionContainer'], [data-testid='stMarkdownContainer'] blockquote {
+  opacity: 1;
+  color: color-mix(in srgb, currentColor 66%, transparent);
+}
+[data-testid='stButtonGroup'] [data-selected='true'] p { color: color-mix(in srgb, currentColor 60%, CanvasText); }
+</style>"""
 
 
 def switch(paths: list[str]) -> None:
     """Draw the switch; ``paths`` are the addresses of all pages."""
+    st.html(READABLE)
     cookie = st.context.cookies.to_dict().get(COOKIE, "")
     st.session_state.setdefault("theme", cookie if cookie in THEMES else "System")
     st.segmented_control(

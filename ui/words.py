@@ -73,11 +73,13 @@ VERBS = {
     "quantize": (N_("Quantize"), ":material/compress:"),
     "report_card": (N_("Report card"), ":material/scoreboard:"),
     "bench": (N_("Benchmark"), ":material/speed:"),
+    "evaluate": (N_("Evaluate"), ":material/rule_settings:"),
     "bench_matrix": (N_("Compare set-ups"), ":material/table_chart:"),
 }
 
 PHASES = {
     "check": N_("checking"),
+    "start": N_("starting"),
     "load": N_("loading"),
     "ready": N_("ready"),
     "train": N_("training"),
@@ -136,6 +138,13 @@ METRICS = {
     "requests_s": N_("requests/s"),
     "first_token_s": N_("first token (s)"),
     "failed": N_("failed"),
+    "right": N_("right"),
+    "wrong": N_("wrong"),
+    "unread": N_("not extracted"),
+    "accuracy": N_("accuracy (%)"),
+    "low": N_("at least (%)"),
+    "high": N_("at most (%)"),
+    "startup_s": N_("start-up (s)"),
 }
 """What a metric is called; any other one stands for itself."""
 SERVICE_METRICS = ("requests", "tokens_s", "rss_mib")

@@ -7,8 +7,6 @@ asks for.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -18,7 +16,7 @@ from typing import Any, Literal, get_args
 from backend.agent import mcp_checks
 from backend.errors import ConflictError, DataError, NotFoundError, PanelError
 from backend.i18n import N_
-from backend.workspace import Workspace, explain_os_error, read_json, write_json
+from backend.workspace import Workspace, alone, read_json, write_json
 
 Kind = Literal["stdio", "http", "sse"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -72,15 +70,6 @@ def listed(workspace: Workspace) -> list[Server]:
         DataError: ``mcp_file_damaged``.
     """
     return [server for server, _secrets in _read(workspace)]
-
-
-def found(workspace: Workspace, name: str) -> Server:
-    """The one of this name.
-
-    Raises:
-        NotFoundError: ``mcp_server_unknown``.
-    """
-    return _found(_read(workspace), name)[0]
 
 
 def secrets_of(workspace: Workspace, name: str) -> Secrets:
@@ -202,18 +191,11 @@ def _path(workspace: Workspace) -> Path:
 @contextmanager
 def _changing(workspace: Workspace) -> Iterator[list[tuple[Server, Secrets]]]:
     """What is kept, to be changed; written at the end, by one process at a time."""
-    try:
-        lock = os.open(workspace.run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise explain_os_error(error, workspace.run) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(workspace.run / LOCK):
         kept = _read(workspace)
         yield kept
         rows = [{**asdict(server), "values": {"env": {**s.env}, "headers": {**s.headers}}} for server, s in kept]
         write_json(_path(workspace), {"servers": rows}, mode=0o600)
-    finally:
-        os.close(lock)
 
 
 def _read(workspace: Workspace) -> list[tuple[Server, Secrets]]:

@@ -45,15 +45,15 @@ class Recording(Database):
             listing = json.dumps([note.to_dict() for note in notes], ensure_ascii=False)
             db.execute("UPDATE turns SET notes = ? WHERE id = ?", (clean(listing), turn))
 
-    def begin_step(self, turn: int, number: int, state: str = "writing") -> Step:
+    def begin_step(self, turn: int, number: int) -> Step:
         """A new step, begun now."""
         started = time.time()
         with self.write() as db:
             data = json.dumps({"started": started})
             added = db.execute(
-                "INSERT INTO steps (turn, number, state, data) VALUES (?, ?, ?, ?)", (turn, number, state, data)
+                "INSERT INTO steps (turn, number, state, data) VALUES (?, ?, ?, ?)", (turn, number, "writing", data)
             )
-            return Step(int(added.lastrowid or 0), turn, number, state, started=started)
+            return Step(int(added.lastrowid or 0), turn, number, "writing", started=started)
 
     def save(self, step: Step, sent: bytes | None = None) -> None:
         """Store it as it is now; ``sent``: what the model was sent (:class:`backend.chat.sent.Sent`), packed."""

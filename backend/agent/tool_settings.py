@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
-import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +12,7 @@ from urllib.parse import urlsplit
 from backend.agent.own_tools import ARXIV, BY_NAME, PYTHON, WEB_PAGE
 from backend.errors import NotFoundError, SpecError
 from backend.i18n import N_
-from backend.workspace import Workspace, explain_os_error, read_json, write_json
+from backend.workspace import Workspace, alone, read_json, write_json
 
 FILE, LOCK = "agent-tools.json", "agent-tools.lock"
 MOST_HOSTS = 200
@@ -52,15 +50,8 @@ def keep(workspace: Workspace, tool: str, values: Mapping[str, Any]) -> dict[str
                 known=", ".join(known) or "-",
             )
     kept = {name: known[name](name, value) for name, value in values.items() if value is not None}
-    try:
-        lock = os.open(workspace.run / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise explain_os_error(error, workspace.run) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(workspace.run / LOCK):
         write_json(_path(workspace), {**load(workspace), tool: kept})
-    finally:
-        os.close(lock)
     return kept
 
 

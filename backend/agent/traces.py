@@ -20,7 +20,6 @@ from backend.agent.tools import Tool
 from backend.chat.sent import Sent
 from backend.data.collected import Added, Collected
 from backend.data.rows import IMAGE, Row, trained
-from backend.data.schemas import agent_flan
 from backend.errors import ConflictError
 from backend.i18n import N_
 from backend.workspace import Workspace
@@ -145,21 +144,6 @@ def messages(before: Before, turn: Turn, learned: Sequence[Part], told: Told) ->
     made = [{**message, "loss": False} for message in (*told.system, *bodies[0])]
     made += [{**message, "loss": message["role"] == "assistant"} for message in bodies[1]]
     return [{**message, "content": _as_text(message["content"])} for message in made]
-
-
-def row(
-    before: Before, turn: Turn, steps: Sequence[Step], tools: Sequence[Tool], lang: str = "en"
-) -> dict[str, Any]:  # fmt: skip
-    """The turn as a row of Agent-FLAN; see :func:`flan`."""
-    told = told_by(protocol_of(turn), tools, turn.options.system, lang)
-    return flan(messages(before, turn, parts(turn, steps), told), told.tools)
-
-
-def flan(said: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """``{"conversation": [{"role", "content", "loss"}]}``, in which calls are text."""
-    if tools or any(message.get("tool_calls") or message["role"] == "tool" for message in said):
-        return agent_flan.write(own(said, tools))
-    return {"conversation": [{key: message[key] for key in ("role", "content", "loss")} for message in said]}
 
 
 def own(said: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()) -> Row:

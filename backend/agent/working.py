@@ -67,11 +67,6 @@ def failure(workspace: Workspace, conversation: str) -> PanelError | None:
     )
 
 
-def working(workspace: Workspace, conversation: str) -> bool:
-    """Whether somebody works at it, or waits for the next question."""
-    return locks.held(lock_of(workspace, conversation))
-
-
 def _look() -> None:
     """Which of ours have ended, and which of those had not begun. A signal is no failure to start."""
     for name, child in list(_started.items()):

@@ -5,7 +5,7 @@ from backend.catalog.cards import ModelCard, card
 from backend.catalog.choosing import Fit, choose_template, chosen_template, fitting_templates
 from backend.catalog.code import CodeFile
 from backend.catalog.consent import allow_code, code_is_allowed
-from backend.catalog.entries import Added, add, add_all, find, fresh, models, receive
+from backend.catalog.entries import TRUST_S, Added, add, add_all, find, fresh, models, receive
 from backend.catalog.known_templates import KnownTemplate, known_templates
 from backend.catalog.lineage import Lineage, read_lineage, write_lineage
 from backend.catalog.memory import WeightsBytes, weights_bytes
@@ -13,6 +13,7 @@ from backend.catalog.removing import Removal, removal, remove
 from backend.catalog.scanning import Found, Scan, scan
 
 __all__ = [
+    "TRUST_S",
     "Added",
     "CodeFile",
     "Fit",

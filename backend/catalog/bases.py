@@ -15,7 +15,7 @@ def adapters(workspace: Workspace, base: ModelCard) -> list[ModelCard]:
     return [card for card in listed if (found := bases.of(card)) and found[0].path == base.path]
 
 
-def base_of(workspace: Workspace, adapter: ModelCard) -> ModelCard | None:
+def base_of(workspace: Workspace, adapter: ModelCard, trust_s: float = 0.0) -> ModelCard | None:
     """The model on the list that ``adapter`` belongs to, the first where several could be meant; None where it is not on
-    the list, or ``adapter`` is none."""
-    return next(iter(Bases(models(workspace)).of(adapter)), None)
+    the list, or ``adapter`` is none. trust_s: see :func:`backend.catalog.models`."""
+    return next(iter(Bases(models(workspace, trust_s)).of(adapter)), None)

@@ -34,6 +34,9 @@ SHIPPED = ("starter",)
 FORMAT = 4
 """Of an entry. The card in an entry of another format is read anew: it lacks what cards say today."""
 
+TRUST_S = 30.0
+"""So long a folder that was looked into is taken as it was then, where pages list models; see :func:`models`."""
+
 _cards: dict[tuple[str, str], tuple[looks.Stamp, ModelCard]] = {}
 """(path, name) -> its card as last read by this process; true while the stamp is."""
 _files: dict[str, tuple[tuple[int, int, int], dict[str, Any] | None]] = {}
@@ -57,7 +60,7 @@ def models(workspace: Workspace, trust_s: float = 0.0) -> list[ModelCard]:
     """The shipped models, then what was added, by name. A broken one has ``problem`` set and hides no other.
 
     trust_s: a folder that was looked into in the last so many seconds, and to which no file came and from which none went
-    since, is taken as it was: four times as fast on a long list. Give what is shown of it to :func:`fresh`.
+    since, is taken as it was: four times as fast on a long list; :data:`TRUST_S` is how long. Give what is shown of it to :func:`fresh`.
     """
     return join_all(_alone(workspace, trust_s))
 

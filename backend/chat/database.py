@@ -6,9 +6,7 @@ read it. A file of a newer TuneDeck is refused and left as it is.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,7 +18,7 @@ from backend.chat.schema import MIGRATIONS
 from backend.database import Migration, Transactions, connect, is_damage, put_beside
 from backend.errors import PanelError, WorkspaceError
 from backend.i18n import N_
-from backend.workspace import Workspace, explain_os_error
+from backend.workspace import Workspace, alone, explain_os_error
 
 NOTICE = "notice"
 """Key in ``meta`` of what a person must be told about this file (:meth:`PanelError.to_dict`)."""
@@ -90,10 +88,11 @@ def open_database(path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> s
     A damaged file is renamed to ``<name>.damaged-<time>`` and replaced by an empty database that holds a notice.
 
     Raises:
-        WorkspaceError: ``workspace_newer``.
+        WorkspaceError: ``workspace_newer``; the folder cannot be written.
         sqlite3.DatabaseError: the folder is read-only or the disk is full.
     """
-    with _one_at_a_time(path):
+    # Two panels that find the same damage must not each put the other's new file aside.
+    with alone(path.with_name(f".{path.name}.open")):
         try:
             return _connect(path, migrations)
         except sqlite3.DatabaseError as error:
@@ -124,14 +123,3 @@ def _connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
         raise
     path.chmod(0o600)
     return db
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Two panels that find the same damage must not each put the other's new file aside."""
-    fd = os.open(path.with_name(f".{path.name}.open"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)

@@ -111,6 +111,7 @@ class Replies:
         reply = self._running.get(message_id)
         if reply is not None and reply.end is not None:
             self._store_end(reply)
+            return self._running.get(message_id)  # what is stored, by whichever thread, is a message like any other
         return reply
 
     def close(self) -> None:

@@ -10,13 +10,17 @@ from backend import catalog
 from backend.catalog import ModelCard
 from backend.chat.params import ChatParams, with_preset
 from backend.compare.records import MOST, Contender
+from backend.errors import NotFoundError
 from backend.workspace import Workspace
 
 
 def base_and_tuned(workspace: Workspace, name: str) -> tuple[str, str] | None:
     """(base, ``name``), both as they are called on the list; None where what it was made from is not there."""
-    card = next((card for card in catalog.models(workspace) if card.name == name), None)
-    base = _base(workspace, card) if card else None
+    try:
+        card = catalog.find(workspace, name)
+    except NotFoundError:
+        return None
+    base = _base(workspace, card) if card.name == name else None
     return (base.name, name) if base is not None else None
 
 
@@ -25,7 +29,7 @@ def default(workspace: Workspace, talking: Mapping[str, bool]) -> list[Contender
 
     The newest tuned model after its base; else two models; else one model with two temperatures.
     """
-    tuned = [card for card in catalog.models(workspace) if card.name in talking]
+    tuned = [card for card in catalog.models(workspace, catalog.TRUST_S) if card.name in talking]
     tuned.sort(key=lambda card: -((card.lineage.created if card.lineage else None) or 0.0))
     for card in tuned:
         base = _base(workspace, card)
@@ -49,5 +53,5 @@ def from_address(value: str) -> list[str]:
 
 def _base(workspace: Workspace, card: ModelCard) -> ModelCard | None:
     named = card.adapter_of or (card.lineage.base if card.lineage else "")
-    found = catalog.base_of(workspace, replace(card, adapter_of=named)) if named else None
+    found = catalog.base_of(workspace, replace(card, adapter_of=named), catalog.TRUST_S) if named else None
     return found if found is not None and found.path != card.path else None

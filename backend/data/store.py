@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend import stamps
 from backend.data import pictures
 from backend.data.collected import checked_name
-from backend.data.versions import Version, VersionInfo, read_info
+from backend.data.versions import Version, VersionInfo, info_stamp, read_info
 from backend.data.writer import VersionWriter, writing
 from backend.errors import ConflictError, DataError
 from backend.i18n import N_
@@ -44,6 +45,8 @@ class DatasetInfo:
 
 
 Infos = list[DatasetInfo]
+_seen: dict[Path, tuple[stamps.Stamp, stamps.Stamp, DatasetInfo]] = {}
+"""Folder of a dataset -> its pointer and list of versions, and its current version, as they were read, and what came of them."""
 
 
 class Datasets:
@@ -70,8 +73,18 @@ class Datasets:
             DataError: ``dataset_unknown``; ``dataset_damaged``: its current version is gone.
         """
         home = self._home(name)
+        now, known = stamps.stamp(f"{home}/{DATASET}", f"{home}/versions"), _seen.get(home)
+        if known is not None and known[:2] == (now, info_stamp(home / "versions" / known[2].current.id)):
+            return known[2]
+        found, guessed = self._read(home, name)
+        if stamps.settled(now) and not guessed:
+            _seen[home] = (now, info_stamp(home / "versions" / found.current.id), found)
+        return found
+
+    def _read(self, home: Path, name: str) -> tuple[DatasetInfo, bool]:
         told = read_json(home / DATASET)
         current = read_info(home / "versions" / str(told.get("current"))) if isinstance(told, dict) else None
+        guessed = current is None
         if current is None:
             known = self.versions(name)
             if not known:
@@ -82,15 +95,14 @@ class Datasets:
             updated = (home / DATASET).stat().st_mtime
         except OSError:
             updated = current.created
-        return DatasetInfo(name, current, count, updated)
+        return DatasetInfo(name, current, count, updated), guessed
 
     def exists(self, name: str) -> bool:
         """Whether there is a dataset called ``name``."""
         try:
-            self.get(name)
+            return bool(self.get(name))
         except DataError:
             return False
-        return True
 
     def versions(self, name: str) -> Versions:
         """All versions, the newest first; empty where there is no such dataset."""

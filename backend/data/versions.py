@@ -20,6 +20,7 @@ from typing import Any, overload
 
 import orjson
 
+from backend import stamps
 from backend.data.rows import Row, parse
 from backend.errors import DataError, PanelError
 from backend.i18n import N_
@@ -175,6 +176,11 @@ def read_info(folder: Path) -> VersionInfo | None:
         return VersionInfo(**data) if isinstance(data, dict) else None
     except TypeError:
         return None
+
+
+def info_stamp(folder: Path) -> stamps.Stamp:
+    """Whether what :func:`read_info` said still holds."""
+    return stamps.stamp(f"{folder}/{INFO}")
 
 
 def rejected_error(record: dict[str, Any]) -> PanelError:

@@ -83,13 +83,13 @@ def read_stream(file: BinaryIO, name: str) -> Lines:
     return _joined(head, bytes(tail), newlines, name)
 
 
-def lines_of(data: bytes, name: str, first: int | None = 1) -> Lines:
+def lines_of(data: bytes, name: str) -> Lines:
     """``data`` as numbered lines. A carriage return begins a new state of the same line.
 
     Raises:
         PanelError: it is not text.
     """
-    return _numbered(_decoded(data, name), first)
+    return _numbered(_decoded(data, name), 1)
 
 
 def _joined(head: bytes, tail: bytes, newlines: int | None, name: str) -> Lines:

@@ -38,6 +38,7 @@ ROWS = (
             "transformers",
             "xtuner",
             "opencompass",
+            "lm_eval",
             "lagent",
             "serve",
             "finetune",

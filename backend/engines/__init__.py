@@ -9,6 +9,9 @@ lmdeploy.py      in an environment of its own, on GPUs; its settings in lmdeploy
 lmdeploy_lite.py its 4-bit copies of models, also on the CPU
 opencompass.py   evaluation, in an environment of its own; what it is told in opencompass_config.py, what it leaves in
                  opencompass_results.py
+lm_eval.py       lm-evaluation-harness, in an environment of its own; its tasks are chosen in lm_eval_tasks.py and written by
+                 lm_eval_text.py, what it is lent is lm_eval_rules.py, what it leaves is read by lm_eval_results.py, and
+                 lm_eval_causes.py tells why it broke off
 lagent.py        agents, in an environment of its own
 xtuner.py        fine-tuning, in an environment of its own; its settings in xtuner_config.py, its programs in xtuner_run.py
 refusals.py      reasons that several of them have
@@ -23,7 +26,7 @@ serving.py       start, stop, sleep, wake: what the pages, the gateway and the c
 from __future__ import annotations
 
 from backend.engines.base import Capability, Engine, Place, Problem, ServingEngine
-from backend.engines.choice import ENGINES, check, pick, refusal
+from backend.engines.choice import ENGINES, check, pick, refusal, refusal_of_each
 from backend.engines.recipes import Patch, Recipe
 from backend.engines.registry import engines
 
@@ -40,4 +43,5 @@ __all__ = [
     "engines",
     "pick",
     "refusal",
+    "refusal_of_each",
 ]

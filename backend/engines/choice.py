@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from backend.catalog.cards import ModelCard
 from backend.engines.base import Problem, ServingEngine
@@ -73,11 +73,26 @@ def foreign(engine: ServingEngine, spec: ServeSpec) -> list[Problem]:
 
 
 def refusal(card: ModelCard) -> PanelError | None:
-    """Why nothing on this machine serves ``card``, however it is set; None where something does. Cheap for most models:
-    a page asks for each on the list."""
+    """Why nothing on this machine serves ``card``, however it is set; None where something does."""
+    return next(refusal_of_each([card]))
+
+
+def refusal_of_each(cards: Iterable[ModelCard]) -> Iterator[PanelError | None]:
+    """:func:`refusal` of each of ``cards``. Cheap for most models: a page asks for each on the list."""
+    away: dict[str, PanelError | None] = {}
+    for card in cards:
+        yield _refusal(card, away)
+
+
+def _refusal(card: ModelCard, away: dict[str, PanelError | None]) -> PanelError | None:
+    """away: engine -> why it cannot be used, of those that were asked already."""
     first: PanelError | None = None
-    for engine in reversed(ENGINES.values()):  # the one that is always there says why, or ends it
-        problem = engine.refuses(card) or engine.unavailable()
+    for name, engine in reversed(ENGINES.items()):  # the one that is always there says why, or ends it
+        problem = engine.refuses(card)
+        if problem is None:
+            if name not in away:
+                away[name] = engine.unavailable()
+            problem = away[name]
         if problem is None:
             return None
         first = first or problem

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.engines.opencompass_edit import fill
+from backend.engines.opencompass_text import (
+    ABBR,
+    BENCHMARKS,
+    HF_ANSWER,
+    HF_BATCH,
+    HF_LENGTH,
+    KEY_VARIABLE,
+    Asked,
+    server_values,
+    subject_of,
+    text,
+)
 from backend.errors import ModelError
+from backend.evaluate import opencompass_sets, sets
+from backend.evaluate.questions import Question
 from backend.i18n import N_
+from backend.specs.base import gpus_here
+from backend.specs.evaluate import EvaluateSpec
+from backend.workspace import Workspace
 
-KEY_VARIABLE = "OPENAI_API_KEY"
-"""Where its client looks for the server's key when a config says ``key="ENV"``."""
-ABBR = "model"
-"""What the model is called in the results: one fixed word, since it becomes a folder's name."""
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """One collection of multiple-choice questions, a file per subject and split. config: the module in the wheel that says
-    how it is asked; variable: the list in it; prefix: before the subject's name in ``abbr``; splits: of the folder."""
-
-    config: str
-    variable: str
-    prefix: str
-    splits: tuple[str, ...]
-
-
-BENCHMARKS = {
-    "ceval": Benchmark(
-        "opencompass.configs.datasets.ceval.ceval_gen_5f30c7", "ceval_datasets", "ceval-", ("dev", "val", "test")
-    ),
-    "mmlu": Benchmark(
-        "opencompass.configs.datasets.mmlu.mmlu_gen_4d595a", "mmlu_datasets", "lukaemon_mmlu_", ("dev", "test")
-    ),
-}
+__all__ = ["ABBR", "BENCHMARKS", "KEY_VARIABLE", "subject_of"]
 
 
 @dataclass(frozen=True)
@@ -64,71 +59,54 @@ class Evaluation:
 
 def config(what: Evaluation) -> str:
     """The config file of ``what``. No key is in it: that comes by the environment, see :func:`environ`."""
-    kind = BENCHMARKS[what.benchmark]
-    # repr() is the text of a Python file, whatever is in a name.
-    return f"""# Written by TuneDeck. {KEY_VARIABLE} must hold the server's key.
-from mmengine.config import read_base
-from opencompass.models import OpenAISDK
-from opencompass.partitioners import NaivePartitioner, NumWorkerPartitioner
-from opencompass.runners import LocalRunner
-from opencompass.tasks import OpenICLEvalTask, OpenICLInferTask
-
-with read_base():
-    from {kind.config} import {kind.variable}
-
-wanted = {[what.abbr(subject) for subject in what.subjects]!r}
-datasets = [dataset for dataset in {kind.variable} if dataset["abbr"] in wanted]
-for dataset in datasets:
-    dataset["path"] = {str(what.data)!r}
-models = [
-    dict(
-        type=OpenAISDK,
-        abbr={ABBR!r},
-        path={what.model!r},
-        openai_api_base={what.base_url!r},
-        key="ENV",
-        tokenizer_path={str(what.tokenizer)!r},
-        temperature=0,
-        max_seq_len={what.context_length},
-        max_out_len={what.answer_tokens},
-        batch_size={what.batch},
-        max_workers={what.workers},
-        query_per_second={max(1000, what.workers)},  # the server itself is the limit
-        retry=2,
-        meta_template=dict(
-            round=[dict(role="HUMAN", api_role="HUMAN"), dict(role="BOT", api_role="BOT", generate=True)]
-        ),
+    asked = Asked(
+        what.benchmark,
+        what.subjects,
+        answer_tokens=what.answer_tokens,
+        workers=what.workers,
+        batch=what.batch,
+        timeout_s=600,
     )
-]
-# One worker: starting takes longer than many questions.
-infer = dict(
-    partitioner=dict(type=NumWorkerPartitioner, num_worker=1),
-    runner=dict(type=LocalRunner, task=dict(type=OpenICLInferTask)),
-)
-eval = dict(
-    partitioner=dict(type=NaivePartitioner, n=1000),
-    runner=dict(type=LocalRunner, task=dict(type=OpenICLEvalTask)),
-)
-"""
+    values = server_values(what.base_url, what.model, str(what.tokenizer), what.context_length)
+    return fill(text(asked), {**values, "data_folder": str(what.data)})
 
 
-def missing(what: Evaluation) -> list[Path]:
-    """Files of questions that are not there; without one of them nothing at all is counted."""
-    files = [
-        what.data / split / f"{subject}_{split}.csv"
-        for subject in what.subjects
-        for split in BENCHMARKS[what.benchmark].splits
-    ]
-    return [file for file in files if not file.is_file()]
+def text_for(workspace: Workspace, spec: EvaluateSpec) -> str:
+    """The config that ``spec`` is run by, for who wants to see or change it. What only the start knows stands at its head, and is filled in then.
+
+    Raises:
+        DataError: the set of questions cannot be read, or OpenCompass cannot ask any of it.
+    """
+    asked: dict[str, list[Question]] = {}
+    for question in sets.questions(workspace, spec.questions, spec.subjects, spec.limit, spec.seed):
+        asked.setdefault(question.subject, []).append(question)
+    prepared = opencompass_sets.prepare(spec, sets.get(workspace, spec.questions).kind, asked, int(bool(gpus_here())))
+    if prepared.refused and not prepared.names:
+        raise next(iter(prepared.refused.values()))
+    return text(prepared.asked)
 
 
-def command(python: Path, config_file: Path, work_dir: Path) -> list[str]:
-    """What runs the config; the current folder takes its caches.
+def command(
+    python: Path, config_file: Path, work_dir: Path, *, program: Path | None = None, reuse: str = ""
+) -> list[str]:
+    """What runs the config; the current folder takes its caches. program: our own start of it instead of its own. reuse: the name of an earlier
+    attempt's folder in ``work_dir``, of which only what is missing is done.
 
     ``--debug`` keeps it in one process: its own way starts others through a shell that breaks at a blank in a path, hides
     what they say in files, and ends with exit code 0 whatever became of them.
     """
-    return [str(python), "-m", "opencompass.cli.main", str(config_file), "--work-dir", str(work_dir), "--debug"]
+    start = [str(program)] if program else ["-m", "opencompass.cli.main"]
+    again = ["--reuse", reuse] if reuse else []
+    return [str(python), *start, str(config_file), "--work-dir", str(work_dir), "--debug", *again]
+
+
+def quick_command(model: str, datasets: str = "ceval_gen", python: Path | None = None) -> str:
+    """The one line with which many know it, to be copied: OpenCompass loads ``model``, a folder or the name on a hub, itself. It expects the questions
+    below ``data/`` of the current folder. 0.5.4 refuses ``--num-gpus`` of the older guides; the same is called ``--hf-num-gpus``."""
+    words = [str(python) if python else "python", "-m", "opencompass.cli.main", "--datasets", datasets]
+    words += ["--hf-path", model, "--max-seq-len", str(HF_LENGTH), "--max-out-len", str(HF_ANSWER)]
+    words += ["--batch-size", str(HF_BATCH), "--hf-num-gpus", "1", "--debug"]
+    return shlex.join(words)
 
 
 def environ(key: str) -> dict[str, str]:
@@ -160,10 +138,3 @@ def write_tokenizer(model: Path, folder: Path) -> Path:
     (folder / "tokenizer.json").write_bytes(text)
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
     return folder
-
-
-def configs(packages: Path) -> dict[str, list[str]]:
-    """The names of all configs that the version in the folder ``packages`` (``site-packages``) brings, by kind: ``models``
-    and ``datasets``. It has no command for that."""
-    root = packages / "opencompass" / "configs"
-    return {kind: sorted(file.stem for file in (root / kind).rglob("*.py")) for kind in ("models", "datasets")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,29 @@ from backend.errors import PanelError
 from backend.i18n import N_
 from backend.workspace import read_json
 
+METRICS = ("accuracy", "score")
+"""Looked for first: a file may hold several numbers."""
+
 
 @dataclass(frozen=True)
 class Answer:
-    """One question. said: the model's whole answer. taken: what was read out of it, often one letter. right: the solution."""
+    """One question. said: the model's whole answer. taken: what was read out of it, often one letter. right: the solution. prompt: what was sent, a text
+    or turns, as it was kept. correct: its own verdict, None where its evaluator says none and ``taken`` is compared with ``right``."""
 
     said: str
     taken: str
     right: str
+    prompt: Any = field(default="", compare=False)
+    correct: bool | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Score:
-    """One subject. accuracy: in percent."""
+    """One subject. accuracy: in percent, or whatever ``metric`` is measured in."""
 
     accuracy: float
     answers: tuple[Answer, ...]
+    metric: str = "accuracy"
 
 
 def results(what: Evaluation, work_dir: Path, code: int, lines: Sequence[str]) -> dict[str, Score]:
@@ -47,7 +54,7 @@ def results(what: Evaluation, work_dir: Path, code: int, lines: Sequence[str]) -
             line=cause(lines) or "-",
         )
     runs = sorted(path.parent for path in work_dir.glob("*/results") if path.is_dir())
-    found = {subject: _score(runs[-1], what.abbr(subject)) if runs else None for subject in what.subjects}
+    found = {subject: read(runs[-1], what.abbr(subject)) if runs else None for subject in what.subjects}
     missing = [subject for subject, score in found.items() if score is None]
     if missing:
         raise PanelError(
@@ -71,22 +78,60 @@ def cause(lines: Sequence[str]) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
-def _score(run: Path, abbr: str) -> Score | None:
-    """Of one subject, from the folder of one run; None where there is no number."""
-    data = _json(run / "results" / ABBR / f"{abbr}.json")
-    accuracy = data.get("accuracy")
-    if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not math.isfinite(accuracy):
+def read(run: Path, abbr: str, model: str = ABBR) -> Score | None:
+    """Of one subject, from the folder ``run`` of one attempt; None where there is no number."""
+    data = _json(run / "results" / model / f"{abbr}.json")
+    metric = next((name for name in (*METRICS, *data) if _number(data.get(name)) is not None), "")
+    accuracy = _number(data.get(metric))
+    if accuracy is None:
         return None
-    said = _json(run / "predictions" / ABBR / f"{abbr}.json")
+    said = _json(run / "predictions" / model / f"{abbr}.json")
     details = data.get("details") or {}
     # Evaluators differ: AccEvaluator leaves an object with a number for each question, AccwithDetailsEvaluator a list.
     rows = details if isinstance(details, list) else [row for key, row in details.items() if key.isdecimal()]
-    return Score(float(accuracy), tuple(_answer(row, said.get(str(number))) for number, row in enumerate(rows)))
+    return Score(accuracy, tuple(_answer(row, said.get(str(number))) for number, row in enumerate(rows)), metric)
+
+
+def attempt(work_dir: Path) -> Path | None:
+    """The folder of the newest attempt in ``work_dir``; None where there is none. They are called by the time at which they began."""
+    found = [path for path in work_dir.glob("*") if (path / "configs").is_dir() or (path / "predictions").is_dir()]
+    return max(found, default=None, key=lambda path: path.name)
+
+
+def so_far(run: Path, abbr: str, model: str = ABBR, known: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """How many questions of a subject are answered that is still being asked, and how many bytes tell so. known: what this said before; it goes on
+    from there."""
+    count, size = known
+    try:
+        with (run / "predictions" / model / f"tmp_{abbr}.jsonl").open("rb") as file:
+            file.seek(size)
+            whole, end, _half = file.read().rpartition(b"\n")
+    except OSError:
+        return known
+    return count + whole.count(b"\n") + len(end), size + len(whole) + len(end)
+
+
+def is_asked(run: Path, abbr: str, model: str = ABBR) -> bool:
+    """Whether all questions of a subject are answered."""
+    return (run / "predictions" / model / f"{abbr}.json").is_file()
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _answer(row: dict[str, Any], said: Any) -> Answer:
-    whole = said.get("prediction", "") if isinstance(said, dict) else ""
-    return Answer(str(whole), _first(row, "predictions", "pred"), _first(row, "references", "refr"))
+    kept = said if isinstance(said, dict) else {}
+    correct = next((row[name] for name in ("correct", "is_correct") if isinstance(row.get(name), bool)), None)
+    return Answer(
+        str(kept.get("prediction", "")),
+        _first(row, "parsed", "predictions", "pred"),
+        _first(row, "references", "refr", "answer"),
+        kept.get("origin_prompt", ""),
+        correct,
+    )
 
 
 def _first(row: dict[str, Any], *names: str) -> str:

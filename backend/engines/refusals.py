@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from backend.engines.base import Engine
 
 
+def not_generative(card: ModelCard) -> ModelError:
+    """Its architecture writes no text."""
+    return ModelError(
+        "model_not_generative",
+        N_("'{model}' ({architecture}) does not write text, so there is nothing to chat with."),
+        N_("Choose a text generation model; its config.json names a class that ends in ForCausalLM."),
+        model=card.name,
+        architecture=card.architecture or "?",
+    )
+
+
 def unusable(card: ModelCard, *, adapters: bool = False) -> PanelError | None:
     """It is broken, its chat template is not the one it was taught with, or it is an adapter that does not fit its base, or one
     at all where the engine puts none on a base by itself (``adapters``: it does)."""

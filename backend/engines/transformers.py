@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib import metadata
 
 from backend.catalog.cards import ModelCard
-from backend.engines import crashes, on_gpu
+from backend.engines import crashes, on_gpu, packages
 from backend.engines.base import Capability, Place, Problem
-from backend.engines.refusals import needs_consent, unknown_quantization, unusable
-from backend.errors import ModelError, PanelError, ServerError
+from backend.engines.refusals import needs_consent, not_generative, unknown_quantization, unusable
+from backend.errors import PanelError, ServerError
 from backend.i18n import N_, _
 from backend.specs.serve import ServeSpec
 
@@ -69,13 +68,7 @@ class TransformersEngine:
             return problem
         card = card.base or card  # what speaks against the base, is said of it
         if not card.architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
-            return ModelError(
-                "model_not_generative",
-                N_("'{model}' ({architecture}) does not write text, so there is nothing to chat with."),
-                N_("Choose a text generation model; its config.json names a class that ends in ForCausalLM."),
-                model=card.name,
-                architecture=card.architecture or "?",
-            )
+            return not_generative(card)
         if card.needs_code and not card.code_allowed:
             return needs_consent(card)
         method = card.quantization.split(" ")[0]
@@ -104,7 +97,7 @@ class TransformersEngine:
 
 def _missing(*modules: str) -> PanelError | None:
     """Which of them are not in the panel's own environment. Reads none: the panel stays free of torch."""
-    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    missing = [module for module in modules if not packages.there(module)]
     if not missing:
         return None
     if missing == ["bitsandbytes"]:

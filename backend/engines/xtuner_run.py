@@ -1,4 +1,4 @@
-"""XTuner's programs: how each is started, and what its files and its log say. Facts are those of xtuner 0.2.0.
+"""XTuner's programs: how each is started, and what its files say. Facts are those of xtuner 0.2.0.
 
 Never through the command ``xtuner``: it ends with 0 whatever happened, and leaves its child running when it is ended.
 ``python -m xtuner.tools...`` has true exit codes. SIGINT ends a training within seconds and keeps the last checkpoint that
@@ -8,7 +8,6 @@ was due; SIGTERM keeps nothing more.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,6 @@ METRICS = {
     "time": "s_per_iteration",
 }
 """What mmengine, and our hook in it, call it -> what we call it."""
-_ITERATION = re.compile(
-    r"Iter\(train\)\s*\[\s*(?P<done>\d+)/(?P<total>\d+)\].*?\beta:\s*(?:(?P<days>\d+) days?,\s*)?(?P<h>\d+):(?P<m>\d\d):(?P<s>\d\d)"
-)
 
 
 def train(
@@ -66,24 +62,6 @@ def merge(python: Path, base: Path, adapter: Path, out: Path, device: str = "cpu
     """The command that writes the base with the adapter in it, in float16 and safetensors."""
     module = "xtuner.tools.model_converters.merge"
     return [str(python), "-m", module, str(base), str(adapter), str(out), "--device", device, "--safe-serialization"]
-
-
-@dataclass(frozen=True)
-class Told:
-    """What a line of the log says. done, total: iterations. eta_s: seconds."""
-
-    done: int
-    total: int
-    eta_s: float
-
-
-def read_line(line: str) -> Told | None:
-    """The progress that a line of the log tells; None where it tells none. Only the log has the total and the ETA."""
-    found = _ITERATION.search(line)
-    if found is None:
-        return None
-    days, hours, minutes, seconds = (int(found[name] or 0) for name in ("days", "h", "m", "s"))
-    return Told(int(found["done"]), int(found["total"]), ((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 @dataclass

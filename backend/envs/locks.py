@@ -22,7 +22,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from backend.engines.base import Engine
-from backend.engines.registry import engines
 from backend.errors import PanelError
 from backend.i18n import N_
 
@@ -106,12 +105,6 @@ def find(engine: Engine, flavour: str) -> Lock | None:
     except OSError:
         return None
     return _read(path, found.st_mtime_ns, found.st_size)
-
-
-def read(engine_name: str, flavour: str) -> Lock | None:
-    """The lock of the engine of that name; None where there is no such engine or lock. Raises as :func:`find`."""
-    engine = engines().get(engine_name)
-    return find(engine, flavour) if engine is not None else None
 
 
 def read_file(path: Path) -> Lock:

@@ -179,12 +179,6 @@ def statuses(workspace: Workspace) -> list[Status]:
     return [status(workspace, name, now) for name in engines()]
 
 
-def python(workspace: Workspace, engine_name: str) -> Path | None:
-    """The interpreter to start programs of this engine with; None where its environment cannot be used."""
-    found = status(workspace, engine_name)
-    return found.python if found.usable else None
-
-
 def installing(workspace: Workspace, engine_name: str) -> bool:
     """Whether an install of this engine runs now, whoever started it."""
     return held(home(workspace, engine_name) / INSTALL_LOCK)

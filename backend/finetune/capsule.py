@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any
 
 from backend.doctor import masking
-from backend.errors import WorkspaceError
 from backend.finetune import files
 from backend.queue.events import read_events
 from backend.workspace import Workspace, explain_os_error
@@ -167,8 +166,3 @@ def versions() -> dict[str, str]:
 def as_json(data: Any) -> str:
     """``data`` as it stands in the capsule."""
     return json.dumps(data, ensure_ascii=False, indent=1, default=str) + "\n"
-
-
-def no_room(job_dir: Path, error: WorkspaceError) -> str:
-    """What the log says where the capsule could not be written; what was made is there all the same."""
-    return f"no capsule in {job_dir}: {error}"

@@ -100,10 +100,11 @@ def capsule_readme(spec: FinetuneSpec, recipe: Mapping[str, Any]) -> str:
             "base, and starts `python -m xtuner.tools.train`.\n\n    python repeat.py --model FOLDER_OF_THE_BASE"
         )
     else:
+        start = f"torchrun --standalone --nproc-per-node {spec.gpus}" if spec.gpus > 1 else "python"
         how = (
             "It takes torch, transformers and peft, and nothing of TuneDeck:\n\n"
             "    python -m venv venv && venv/bin/pip install -r requirements.txt\n"
-            "    venv/bin/python repeat.py --model FOLDER_OF_THE_BASE\n\n"
+            f"    venv/bin/{start} repeat.py --model FOLDER_OF_THE_BASE\n\n"
             "It learns with the same rows in the same order from the same seeds, and says at each step how far its loss is from "
             "the one in `figures.csv`. On the same kind of machine with the same versions they are equal; elsewhere sums come "
             f"in another order, and they differ a little.{began}"

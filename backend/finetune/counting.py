@@ -168,11 +168,11 @@ def every(asked: int, steps: int) -> int:
     return asked or max(1, math.ceil(steps / EVALUATIONS))
 
 
-def long_enough(counts: Counter[int] | None, share: float = 0.99) -> int:
-    """Tokens that so many of the rows have at most, rounded up to a multiple of 64; 0 where there are none."""
+def long_enough(counts: Counter[int] | None) -> int:
+    """Tokens that 99 of 100 rows have at most, rounded up to a multiple of 64; 0 where there are none."""
     total, seen = sum((counts or {}).values()), 0
     for tokens, number in sorted((counts or {}).items()):
         seen += number
-        if seen >= share * total:
+        if seen >= 0.99 * total:
             return 64 * math.ceil(tokens / 64)
     return 0

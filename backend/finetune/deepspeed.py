@@ -8,14 +8,13 @@ precision, which XTuner would take from the GPU and not from what was asked for.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from backend.specs.finetune import FinetuneSpec
 
 FILE = "deepspeed.json"
 KINDS = ("zero1", "zero2", "zero2_offload", "zero3", "zero3_offload")
 """As :attr:`backend.specs.finetune.FinetuneSpec.deepspeed` names them."""
-Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 def config(kind: str, dtype: str) -> dict[str, Any]:

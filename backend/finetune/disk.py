@@ -9,7 +9,6 @@ from backend.specs.finetune import FinetuneSpec
 
 LOGS = 8 << 20
 """Events, log, figures, samples, the capsule."""
-WIDE = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def checkpoint(facts: ModelFacts, plan: TrainPlan) -> int:

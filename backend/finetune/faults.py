@@ -3,7 +3,6 @@ kept holds what they were made of (:mod:`backend.said`), and reads in that of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -91,8 +90,3 @@ def kept(data: Any) -> list[Fault]:
             message, hint = (str(said.read(texts.get(name, one.get(name, "")))) for name in ("message", "hint"))
             found.append(Fault(str(one.get("code")), str(one.get("field")), message, hint, bool(one.get("fatal"))))
     return found
-
-
-def merged(spec: Mapping[str, Any], way: Way) -> dict[str, Any]:
-    """``spec`` with what ``way`` changes."""
-    return {**spec, **way.fields}

@@ -29,8 +29,6 @@ CHECKPOINTS, COMPLETE = "checkpoints", "complete.json"
 SAMPLES, CONTROL, CAPSULE = "samples.jsonl", "control.json", "capsule.zip"
 TENSORBOARD, ADAPTER, MERGED, XTUNER = "tensorboard", "adapter", "merged", "xtuner"
 
-PHASES = ("prepare", "load", "rehearse", "train", "evaluate", "save", "convert", "merge", "check", "prove", "register")
-"""Phases of the job, in their order; evaluate and save come within train."""
 METRICS = ("loss", "eval_loss", "lr", "grad_norm", "tokens_s", "memory_mib", "s_per_step", "epoch")
 """Names of what is measured at a step. memory_mib: the most that torch had allocated so far (on the CPU: what the process
 holds, at its highest)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from backend import catalog
 from backend.catalog.cards import ModelCard
-from backend.engines.refusals import needs_consent, unusable
+from backend.engines.refusals import needs_consent, not_generative, unusable
 from backend.engines.registry import engines
 from backend.envs import places
 from backend.errors import ModelError, PanelError
@@ -50,13 +50,7 @@ def refused(card: ModelCard, engine: Engine = "peft") -> PanelError | None:
             base=base,
         )
     if not card.architecture.endswith(TRAINABLE):
-        return ModelError(
-            "model_not_generative",
-            N_("'{model}' ({architecture}) does not write text, so there is nothing to chat with."),
-            N_("Choose a text generation model; its config.json names a class that ends in ForCausalLM."),
-            model=card.name,
-            architecture=card.architecture or "?",
-        )
+        return not_generative(card)
     if engine == "xtuner":
         found = engines()["xtuner"]
         return found.refuses(card)  # type: ignore[attr-defined]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backend import result_names
 from backend.catalog.cards import ModelCard
-from backend.finetune import files
+from backend.finetune import files, result_names
 from backend.finetune.faults import Faults, Way
 from backend.finetune.files import Checkpoint
 from backend.queue.folder import SPEC
@@ -57,7 +56,7 @@ def check_start(workspace: Workspace, spec: FinetuneSpec, steps: int, faults: Fa
             ways=(Way(_("Begin from the base model"), {"start_from": ""}),),
         )
         return 0
-    _check_like(workspace, spec, folder, faults)
+    _check_like(spec, folder, faults)
     if spec.start_mode == "branch":
         return 0
     if steps and marker.step >= steps:
@@ -77,7 +76,7 @@ def check_start(workspace: Workspace, spec: FinetuneSpec, steps: int, faults: Fa
     return marker.step
 
 
-def _check_like(workspace: Workspace, spec: FinetuneSpec, folder: Path, faults: Faults) -> None:
+def _check_like(spec: FinetuneSpec, folder: Path, faults: Faults) -> None:
     """The run that made the checkpoint in ``folder`` trained the same numbers, and where it is continued, saw the same rows in
     the same order."""
     other = read_json(folder.parent.parent / SPEC)

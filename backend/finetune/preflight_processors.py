@@ -68,10 +68,6 @@ def _check_gpus(spec: FinetuneSpec, found: Here, faults: Faults) -> None:
         )
         fewer = (Way(_("GPUs: {have}").format(have=have), {"gpus": have}),) if have else ()
         faults.add("finetune_gpus", "gpus", message, _("Take fewer."), ways=fewer)
-    elif spec.gpus > 1 and spec.engine == "peft":
-        message = _("With several GPUs it trains with XTuner; peft takes one.")
-        several = (Way(_("Train with XTuner"), {"engine": "xtuner"}), Way(_("One GPU"), {"gpus": 1}))
-        faults.add("finetune_gpus", "gpus", message, _("Change the engine, or take one GPU."), ways=several)
     total = max((gpu.total or 0 for gpu in found.gpus), default=0)
     if spec.gpu_mib and total and spec.gpu_mib << 20 > total:
         message = _("{mib} MiB of one GPU were asked for, and the largest has {total}.").format(

@@ -202,19 +202,21 @@ def check_learned(spec: FinetuneSpec, seen: Seen, faults: Faults) -> None:
     """Whether anything is left to learn once rows are cut off, in the first rows."""
     if seen.version is None or seen.model is None or faults.has("dataset"):
         return
-    asked = nothing = 0
+    asked, learned = 0, False
     try:
         for row in islice((row for row in seen.version if split_of(row) == "train"), ASKED):
+            if learned:
+                continue  # the other rows are only read, which costs little, so that damage in them is seen
             try:
                 found = mask.encoded(seen.model, row, spec.engine, spec.max_length)
             except PanelError:
                 continue  # refused by the template, which is said elsewhere
             asked += 1
-            nothing += not any(found.trained)
+            learned = any(found.trained)
     except PanelError as error:
         faults.of(error, "dataset")
         return
-    if asked and nothing == asked:
+    if asked and not learned:
         longest = max(seen.counts or {0: 0})
         faults.add(
             "finetune_nothing_learned",

@@ -30,7 +30,6 @@ __all__ = [
     "details",
     "headline",
     "read",
-    "score",
     "sentences",
     "table",
     "write",
@@ -142,12 +141,6 @@ def table(found: Proof) -> list[Line]:
             )
         )
     return lines
-
-
-def score(found: Proof) -> float | None:
-    """Share of the held-out questions that the tuned model answers right; None where none can be told."""
-    tally = found.questions.tally if found.questions is not None else None
-    return tally.tuned / tally.n if tally is not None else None
 
 
 def language(code: str) -> str:

@@ -96,7 +96,7 @@ def known(
         around = (
             found.load_s
             + evaluations * (per_row * counted.validation_rows + found.save_s)
-            + _after(spec, card, counted, machine)
+            + _after(spec, card, machine)
         )
         return Known(found.step_s, around, "rehearsal", MEASURED["rehearsal"])
     earlier = _earlier(workspace, spec)
@@ -120,7 +120,7 @@ def assumed(spec: FinetuneSpec, card: ModelCard, counted: Counted, machine: Mach
         spec, card, machine, size, QUESTIONS
     )
     evaluations = 11 if not spec.eval_every else counted.steps / spec.eval_every + 1
-    around = _before(spec, card) + evaluations * share + _after(spec, card, counted, machine)
+    around = _before(spec, card) + evaluations * share + _after(spec, card, machine)
     return Known(per_step, around, "assumed", (LOW, HIGH))
 
 
@@ -152,7 +152,7 @@ def _before(spec: FinetuneSpec, card: ModelCard) -> float:
     return (START_S if spec.device == "cpu" else GPU_START_S) + loading * (2 if spec.rehearse else 1)
 
 
-def _after(spec: FinetuneSpec, card: ModelCard, counted: Counted, machine: Machine) -> float:
+def _after(spec: FinetuneSpec, card: ModelCard, machine: Machine) -> float:
     """Merge, its check, and the proof."""
     base = card.base or card
     size, weights = base.parameters or 0, base.size_bytes

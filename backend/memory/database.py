@@ -5,20 +5,18 @@ Unlike the other databases this one never takes the room that is set aside for a
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from backend.database import BUSY_TIMEOUT_S, Transactions, is_damage, migrate, put_beside
 from backend.errors import WorkspaceError, explain_sql_error
 from backend.memory.schema import MIGRATIONS
-from backend.workspace import explain_os_error
+from backend.workspace import alone, explain_os_error
 
 WAL_PAGES = 256
 """A MiB, about a minute: what waits beside the file stays small, and so does what a power cut can cost."""
@@ -105,23 +103,17 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def replace_damaged(path: Path, inode: int | None) -> None:
     """Put the damaged file ``inode`` beside, unless somebody else just did, and note in the new one what was done."""
-    fd = os.open(path.with_name(f".{path.name}.open"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if not path.exists() or (inode and path.stat().st_ino != inode):
-            return
-        kept = put_beside(path)
-        db = connect(path)
-        try:
-            details = json.dumps({"kept": str(kept)})
-            db.execute(
-                "INSERT INTO moments (t, kind, place, subject, details) VALUES (?, 'record_damaged', '', '', ?)",
-                (time.time(), details),
-            )
-        finally:
-            db.close()
+        with alone(path.with_name(f".{path.name}.open")):
+            if not path.exists() or (inode and path.stat().st_ino != inode):
+                return
+            kept = put_beside(path)
+            with closing(connect(path)) as db:
+                details = json.dumps({"kept": str(kept)})
+                db.execute(
+                    "INSERT INTO moments (t, kind, place, subject, details) VALUES (?, 'record_damaged', '', '', ?)",
+                    (time.time(), details),
+                )
     except (OSError, sqlite3.DatabaseError, WorkspaceError):
         # No room or no right to make another: whoever asked is told of the damage, and it is tried again.
         return
-    finally:
-        os.close(fd)

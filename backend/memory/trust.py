@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.errors import PanelError
-from backend.memory.machine import Machine, snapshot
+from backend.memory.machine import snapshot
 from backend.memory.sample import HOST
 from backend.queue import folder
 from backend.queue.events import read_events
@@ -111,7 +111,7 @@ class Residual:
     upper: float = 1.0
 
 
-def foresee(store: Store, verb: str, spec: dict[str, Any], machine: Machine | None = None) -> Forecast | None:
+def foresee(store: Store, verb: str, spec: dict[str, Any]) -> Forecast | None:
     """The forecast of a job that is about to be submitted. None where its kind has none, or where it cannot be made: a
     forecast never holds up a job."""
     from backend.memory import planned
@@ -119,7 +119,7 @@ def foresee(store: Store, verb: str, spec: dict[str, Any], machine: Machine | No
     if verb not in planned.VERBS:
         return None
     try:
-        made = planned.of_job(store.workspace, verb, spec, machine or snapshot())
+        made = planned.of_job(store.workspace, verb, spec, snapshot())
         if made is None:
             return None
         with opened(store) as memory:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from backend.catalog.cards import ModelCard
 from backend.engines import lmdeploy_env, lmdeploy_lite
 from backend.engines.lmdeploy_options import GROUP_SIZES, PYTORCH_GROUP, knows
-from backend.engines.refusals import needs_consent
+from backend.engines.refusals import needs_consent, not_generative
 from backend.engines.registry import engines
 from backend.errors import ModelError, PanelError, ServerError
 from backend.i18n import N_
@@ -82,13 +82,7 @@ def refused(card: ModelCard) -> PanelError | None:
             how=card.quantization,
         )
     if not card.architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
-        return ModelError(
-            "model_not_generative",
-            N_("'{model}' ({architecture}) does not write text, so there is nothing to chat with."),
-            N_("Choose a text generation model; its config.json names a class that ends in ForCausalLM."),
-            model=card.name,
-            architecture=card.architecture or "?",
-        )
+        return not_generative(card)
     return None
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 
-from backend import catalog, result_names
+from backend import catalog
 from backend.catalog.cards import ModelCard
 from backend.catalog.joining import template_changed
 from backend.envs import places
 from backend.errors import PanelError
-from backend.finetune import here
+from backend.finetune import here, result_names
 from backend.finetune.faults import Faults, Way
 from backend.finetune.preflight_processors import no_gpu
 from backend.memory.forecast import ModelFacts

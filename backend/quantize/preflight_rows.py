@@ -92,7 +92,7 @@ def _looked(workspace: Workspace, spec: QuantizeSpec, tokens: TokenModel) -> Cal
 
 def check(spec: QuantizeSpec, kind: Kind, card: ModelCard, seen: Calibrated, faults: Faults) -> None:
     """There are as many rows as asked for, and the model reads rows of this length."""
-    _check_context(spec, kind, card, faults)
+    _check_context(spec, card, faults)
     if not seen.asked:
         return
     if seen.refused:
@@ -110,7 +110,7 @@ def check(spec: QuantizeSpec, kind: Kind, card: ModelCard, seen: Calibrated, fau
     _check_joined(spec, kind, seen, faults)
 
 
-def _check_context(spec: QuantizeSpec, kind: Kind, card: ModelCard, faults: Faults) -> None:
+def _check_context(spec: QuantizeSpec, card: ModelCard, faults: Faults) -> None:
     context = card.context_length
     if spec.calibration == "none" or not context or spec.sample_tokens <= context:
         return

@@ -41,15 +41,6 @@ ABOUT = {
     "first_tokens": N_("Share of questions whose answer begins with the same token as the base's."),
     "score": N_("Share of questions whose answer holds what it has to hold; nobody judged it otherwise."),
 }
-LESS_IS_BETTER = (
-    "size_bytes",
-    "load_s",
-    "memory_steady_bytes",
-    "memory_peak_bytes",
-    "ttft_s",
-    "perplexity",
-    "divergence",
-)
 SHARES = ("agreement", "first_tokens", "score")
 MARKS = {"measured": N_("measured"), "estimated": N_("estimated"), "cannot": N_("not measured")}
 

@@ -5,7 +5,6 @@ Not kept: the order of waiting jobs that somebody changed by hand, and which lea
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from backend.queue import folder, locks
 from backend.queue.ending import how_it_ended
 from backend.queue.schema import MIGRATIONS
 from backend.queue.submit import insert_job
-from backend.workspace import Workspace, read_json, write_json
+from backend.workspace import Workspace, alone, read_json, write_json
 
 REPORT = "rebuilt.json"
 
@@ -32,8 +31,7 @@ def ensure_sound(workspace: Workspace) -> Path | None:
     Raises:
         WorkspaceError: made by a newer TuneDeck; or the folder cannot be written.
     """
-    with (workspace.run / "rebuild.lock").open("w") as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)
+    with alone(workspace.run / "rebuild.lock"):
         exists = workspace.state_db.exists()
         if exists and _sound(workspace.state_db):
             return None

@@ -7,6 +7,7 @@ One connection per thread; every change of state is an UPDATE guarded by the sta
 from __future__ import annotations
 
 import builtins
+import json
 import os
 import shutil
 import sqlite3
@@ -26,12 +27,14 @@ from backend.workspace import Workspace
 
 
 def open_store(workspace: Workspace, *, check: bool = False) -> Store:
-    """The store of ``workspace``. ``check`` looks for damage first and rebuilds from the job folders if there is any.
+    """The store of ``workspace``. ``check`` looks for damage first and rebuilds from the job folders if there is any; so does
+    whoever finds jobs and no database, since a workspace that was copied without it has its jobs all the same.
 
     Raises:
         WorkspaceError: made by a newer TuneDeck, read-only, or full.
     """
-    if check:
+    without = not workspace.state_db.exists() and any(workspace.jobs.glob("[0-9]*"))
+    if check or without:
         from backend.queue.rebuild import ensure_sound
 
         ensure_sound(workspace)
@@ -148,6 +151,12 @@ class Store(ThreadLocalDatabase):
         """How many jobs are in each state; states without jobs are missing."""
         with self.read() as db:
             return dict(db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+
+    def titles(self, ids: Iterable[int]) -> dict[int, str]:
+        """Number -> title of those of ``ids`` that are there."""
+        query = "SELECT id, title FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+        with self.read() as db:
+            return dict(db.execute(query, (json.dumps(list(ids)),)).fetchall())
 
     def version(self) -> int:
         """A number that grows with every change of any job."""

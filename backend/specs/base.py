@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "count_tokens": "backend.specs.count_tokens:CountTokensSpec",
     "download": "backend.specs.download:DownloadSpec",
     "drill": "backend.specs.drill:DrillSpec",
+    "evaluate": "backend.specs.evaluate:EvaluateSpec",
     "examine_data": "backend.specs.examine_data:ExamineDataSpec",
     "export_data": "backend.specs.export_data:ExportDataSpec",
     "finetune": "backend.specs.finetune:FinetuneSpec",

@@ -28,10 +28,10 @@ import logging
 from typing import Any
 from urllib.parse import unquote
 
-from backend.connect import SIMPLE_PATH
+from backend.deploy.connect import SIMPLE_PATH
 from backend.errors import PanelError, ServerError
 from backend.servers import Server
-from backend.web.asgi import Receive, Scope, Send
+from backend.web.asgi import Message, Receive, Scope, Send
 from backend.web.keys import Keys
 from backend.web.openai_errors import send_error, send_json
 from backend.web.running import Running
@@ -182,7 +182,16 @@ class Gateway:
             text = f"The model '{name}' does not offer {needed}. It offers: {offers}."
             await send_error(send, 400, text, param="model", code="unsupported_endpoint")
             return
-        await self._upstream.relay(server, path.removeprefix("/v1"), body, receive, send)
+        statuses: list[int] = []
+
+        async def passed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await send(message)
+
+        await self._upstream.relay(server, path.removeprefix("/v1"), body, receive, passed)
+        if statuses == [200]:
+            self._note_answer(scope, name)
 
     async def _server(self, name: str) -> Server:
         """The server for the model ``name``, woken where it sleeps.
@@ -220,11 +229,19 @@ class Gateway:
             if not message.get("more_body") or size > DRAIN * self._max_body:
                 return b"".join(parts) if size <= self._max_body else None
 
+    def _note_answer(self, scope: Scope, model: str) -> None:
+        """Somebody who made a key may wait to see that its program got through: that is written soon."""
+        key = self._keys.check(_bearer(scope) or "")
+        if key is not None and self._keys.note_answer(key, model):
+            self._saving = asyncio.create_task(self._save_in_thread(after=self._saving))
+
     def _save_uses(self) -> None:
         if self._keys.save_due() and (self._saving is None or self._saving.done()):
             self._saving = asyncio.create_task(self._save_in_thread())
 
-    async def _save_in_thread(self) -> None:
+    async def _save_in_thread(self, after: asyncio.Task[None] | None = None) -> None:
+        if after is not None:
+            await after
         try:
             await asyncio.to_thread(self._keys.save_used)
         except PanelError as error:

@@ -6,10 +6,8 @@ a key has 256 random bits, so nothing slower than SHA-256 is needed to keep it f
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import secrets
 import time
 import unicodedata
@@ -20,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from backend.errors import ConflictError, NotFoundError, PanelError, WorkspaceError
 from backend.i18n import N_
 from backend.web.secret_file import Reread, write_secret
-from backend.workspace import Workspace, explain_os_error
+from backend.workspace import Workspace, alone
 
 FILE = "keys.json"
 LOCK = "keys.lock"
@@ -31,13 +29,16 @@ SAVE_EVERY_S = 60.0
 
 @dataclass(frozen=True)
 class Key:
-    """What is known of a key. prefix: its first letters; created, last_used: epoch seconds, None: never used."""
+    """What is known of a key. prefix: its first letters; created, last_used: epoch seconds, None: never used. answered: when a model last
+    answered through it, None: never; model: which."""
 
     name: str
     prefix: str
     digest: str
     created: float
     last_used: float | None = None
+    answered: float | None = None
+    model: str = ""
 
 
 class Keys:
@@ -48,6 +49,8 @@ class Keys:
         self._clock = clock
         self._file: Reread[dict[str, Key] | None] = Reread(self.path, _parse)
         self._used: dict[str, float] = {}
+        self._answered: dict[str, tuple[float, str]] = {}
+        self._told: dict[str, float] = {}
         self._saved_at = clock()
 
     def create(self, name: str) -> tuple[Key, str]:
@@ -113,26 +116,40 @@ class Keys:
             self._used[key.digest] = self._clock()
         return key
 
+    def note_answer(self, key: Key, model: str) -> bool:
+        """Note that ``model`` answered a program with ``key``. Returns whether that should be written at once: none was for a minute."""
+        now = self._clock()
+        self._answered[key.digest] = (now, model)
+        if now - self._told.get(key.digest, -SAVE_EVERY_S) < SAVE_EVERY_S:
+            return False
+        self._told[key.digest] = now
+        return True
+
     def save_due(self) -> bool:
         """Whether uses wait to be written, and the last writing is a minute ago."""
         return bool(self._used) and self._clock() - self._saved_at >= SAVE_EVERY_S
 
     def save_used(self) -> None:
-        """Write down when each key was last used.
+        """Write down when each key was last used, and when a model last answered through it.
 
         Raises:
             WorkspaceError: cannot be written; the uses are kept for the next time.
         """
         used, self._used, self._saved_at = self._used, {}, self._clock()
-        if not used:
+        answered, self._answered = self._answered, {}
+        if not used and not answered:
             return
         try:
             with self._locked() as keys:
                 for digest, when in used.items():
                     if digest in keys:
                         keys[digest] = replace(keys[digest], last_used=max(when, keys[digest].last_used or 0.0))
+                for digest, (when, model) in answered.items():
+                    if digest in keys and when >= (keys[digest].answered or 0.0):
+                        keys[digest] = replace(keys[digest], answered=when, model=model)
         except WorkspaceError:
             self._used = {**used, **self._used}
+            self._answered = {**answered, **self._answered}
             raise
 
     def _known(self) -> dict[str, Key]:
@@ -149,20 +166,13 @@ class Keys:
     @contextmanager
     def _locked(self) -> Iterator[dict[str, Key]]:
         """The keys to change; written when the block ends without an error. One writer at a time on this machine."""
-        try:
-            fd = os.open(self.path.with_name(LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise explain_os_error(error, self.path.parent) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with alone(self.path.with_name(LOCK)):
             keys = dict(self._known())
             before = dict(keys)
             yield keys
             if keys != before:
                 data = json.dumps([asdict(k) for k in keys.values()], ensure_ascii=False, indent=1)
                 write_secret(self.path, data.encode("utf-8"), replace=True)
-        finally:
-            os.close(fd)
 
 
 def _digest(text: str) -> str:

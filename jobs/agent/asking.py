@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from backend.agent.options import Options
 from backend.agent.protocols.sending import Sent
@@ -19,13 +19,11 @@ from backend.chat.params import ChatParams
 from backend.chat.sent import Sent as Record
 from backend.chat.waiting import await_server
 from backend.errors import ServerError
-from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.servers import Server
 from backend.workspace import Workspace
+from jobs.until_stopped import until_stopped
 
-T = TypeVar("T")
-STOP_LOOK_S = 0.1
 GONE_TRIES = 2
 LEAST_REPLY = 96
 """Tokens: with less, no call of a tool is whole."""
@@ -73,19 +71,10 @@ class Asks(Protocol):
 
 
 class ServerModel:
-    """The model ``name`` of this panel: its server is found, woken, or started and waited for. on_job: called with that server's job meanwhile."""
+    """The model ``name`` of this panel: its server is found, woken, or started and waited for."""
 
-    def __init__(
-        self,
-        store: Store,
-        workspace: Workspace,
-        name: str,
-        *,
-        start: bool = True,
-        on_job: Callable[[JobRow | None], None] = lambda row: None,
-    ) -> None:
+    def __init__(self, store: Store, workspace: Workspace, name: str, *, start: bool = True) -> None:
         self._store, self._workspace, self._name, self._start = store, workspace, name, start
-        self.on_job = on_job
         self._server: Server | None = None
 
     def ready(self, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -94,7 +83,7 @@ class ServerModel:
         Raises:
             Interrupted; ServerError, NotFoundError, ModelError: it cannot be served.
         """
-        _run(self._ready(), stopped)
+        until_stopped(self._ready(), stopped, Interrupted)
 
     def takes_tools(self) -> bool | None:
         return None if self._server is None else "tools" in self._server.capabilities
@@ -104,15 +93,12 @@ class ServerModel:
     ) -> Reply:
         said: list[str] = []
         try:
-            return _run(self._reply(sent, options, said, watch), stopped)
+            return until_stopped(self._reply(sent, options, said, watch), stopped, Interrupted)
         except Interrupted:
             raise Interrupted("".join(said)) from None
 
     async def _ready(self) -> Server:
-        self._server = await await_server(
-            self._store, self._workspace, self._name, start=self._start, on_job=self.on_job
-        )
-        self.on_job(None)
+        self._server = await await_server(self._store, self._workspace, self._name, start=self._start)
         return self._server
 
     async def _reply(self, sent: Sent, options: Options, said: list[str], watch: Callable[[str], None]) -> Reply:
@@ -190,23 +176,3 @@ def _message(record: Record, text: str) -> dict[str, Any]:
     """The server's message with the text that counts."""
     choices = record.response.get("choices") or [{}]
     return {**choices[0].get("message", {}), "content": text}
-
-
-def _run(work: Coroutine[Any, Any, T], stopped: Callable[[], bool]) -> T:
-    """The result of the coroutine ``work``; cancelled as soon as ``stopped()`` says so."""
-
-    async def guarded() -> T:
-        task: asyncio.Task[T] = asyncio.create_task(work)
-        try:
-            while not task.done():
-                if stopped():
-                    raise Interrupted
-                await asyncio.wait({task}, timeout=STOP_LOOK_S)
-            return task.result()
-        finally:
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
-
-    return asyncio.run(guarded())

@@ -70,37 +70,29 @@ class StoreBook:
 
 
 class MemoryBook:
-    """Steps in memory: for the shell, and for checks of a model. told: called with each step as it changes. allow: the word on a call that asks
-    first; without it the answer is no."""
+    """Steps in memory, for checks of a model: nobody is there to be asked, so the answer is no."""
 
-    def __init__(
-        self,
-        told: Callable[[Step], None] = lambda step: None,
-        stopped: Callable[[], bool] = lambda: False,
-        allow: Callable[[Step, int], bool] = lambda step, place: False,
-    ) -> None:
+    def __init__(self, stopped: Callable[[], bool]) -> None:
         self.steps: list[Step] = []
         self.sent: dict[int, bytes] = {}
-        self._told, self._stopped, self._allow = told, stopped, allow
+        self._stopped = stopped
         self._ids = itertools.count(1)
 
     def begin_step(self, number: int) -> Step:
         step = Step(next(self._ids), 0, number, "writing", started=time.time())
         self.steps.append(step)
-        self._told(step)
         return step
 
     def save(self, step: Step, sent: bytes | None = None) -> None:
         self.steps = [step if each.id == step.id else each for each in self.steps]
         if sent is not None:
             self.sent[step.id] = sent
-        self._told(step)
 
     def stopped(self) -> bool:
         return self._stopped()
 
     def decision(self, step: Step, place: int) -> bool | None:
-        return self._allow(step, place)
+        return False
 
     def unasked(self) -> tuple[str, ...]:
         return ()

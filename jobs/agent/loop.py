@@ -80,7 +80,7 @@ def _step(going: Going) -> None:
     step = going.book.begin_step(number)
     going.steps.append(step)
     try:
-        step, reply = _asked(going, step, answer_now=last)
+        step, reply = _asked(going, answer_now=last)
     except Interrupted as end:
         keep(going, replace(going.steps[-1], reply=end.text or going.steps[-1].reply, state="failed"), ended=True)
         raise
@@ -119,7 +119,7 @@ def _step(going: Going) -> None:
     raise End(Outcome("failed", problem=made.problem))
 
 
-def _asked(going: Going, step: Step, *, answer_now: bool) -> tuple[Step, Reply]:
+def _asked(going: Going, *, answer_now: bool) -> tuple[Step, Reply]:
     """The reply; with less of the past where the model's context has no room for all of it."""
     stream = throttled(going.book.save)
 

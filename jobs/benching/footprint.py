@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import statistics
 import threading
-from collections.abc import Callable
 from typing import NamedTuple
 
 import psutil
 
 from backend.memory.cards import Cards
-from backend.memory.sample import DeviceSample
 
 EVERY_S = 0.2
 
@@ -87,11 +85,11 @@ class Footprint(threading.Thread):
         return sum(max(0, (device.used or 0) - self._before.get(device.uuid, 0)) for device in devices)
 
 
-def used_on(gpus: list[str], look: Callable[[], tuple[tuple[DeviceSample, ...], str]] | None = None) -> dict[str, int]:
+def used_on(gpus: list[str]) -> dict[str, int]:
     """UUID -> bytes in use now, of those of ``gpus`` that tell it."""
     if not gpus:
         return {}
-    devices = (look or Cards().look)()[0]
+    devices = Cards().look()[0]
     return {device.uuid: device.used for device in devices if device.uuid in gpus and device.used is not None}
 
 

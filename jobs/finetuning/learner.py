@@ -21,7 +21,7 @@ from backend.data.tokens.encoded import IGNORE
 from backend.finetune import files
 from backend.finetune.files import Checkpoint
 from backend.specs.finetune import FinetuneSpec
-from jobs.finetuning import checkpoints, devices
+from jobs.finetuning import checkpoints, devices, ranks
 from jobs.finetuning.devices import Place
 from jobs.finetuning.loading import Loaded, copy_tokenizer, logits
 from jobs.finetuning.packing import Collate, Packed
@@ -68,7 +68,6 @@ class Learner(Trainer):
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
         """Sum of the losses of all learned tokens, divided by how many of them the whole step has."""
-        self.seen += inputs["seen"]
         total = self._sum(model, inputs)
         count = num_items_in_batch if num_items_in_batch is not None else inputs["targets"].ne(IGNORE).sum()
         loss = total / count
@@ -98,46 +97,53 @@ class Learner(Trainer):
             hook.remove()
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
+        """Learned tokens of a step, over all that train together; what it has seen is counted beside it."""
         count = sum(batch["targets"].ne(IGNORE).sum() for batch in batch_samples)
-        if not torch.is_tensor(count):
-            return None
-        count = count.to(device)
-        if self.args.world_size > 1:
-            count = self.accelerator.gather(count).sum()
-        return count
+        seen = sum(batch["seen"] for batch in batch_samples)
+        if ranks.several():
+            learned, seen = map(int, ranks.total(float(count), float(seen)))
+            count = torch.tensor(learned)
+        self.seen += seen
+        return count.to(device) if torch.is_tensor(count) else None
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """The mean loss of a learned token of the validation rows."""
         figures: dict[str, float] = {}
         if self.measured is not None:
-            figures["eval_loss"] = self.measure(self.measured)
+            figures["eval_loss"] = self.measure(self.measured, shared=True)
             self.log(dict(figures))
         self.control: TrainerControl = self.callback_handler.on_evaluate(self.args, self.state, self.control, figures)
         return figures
 
-    def measure(self, rows: Packed) -> float:
-        """The same of ``rows``; what is random while learning is not drawn from."""
+    def measure(self, rows: Packed, *, shared: bool = False) -> float:
+        """The same of ``rows``; what is random while learning is not drawn from. shared: those that train together divide it."""
         model, collate = self.model, self.data_collator
         was = model.training
         model.eval()
         total, count = 0.0, 0
         try:
             with torch.no_grad(), self.accelerator.autocast():
-                for first in range(0, len(rows), self.args.per_device_eval_batch_size):
-                    last = min(len(rows), first + self.args.per_device_eval_batch_size)
-                    batch = self._prepare_inputs(collate([rows[number] for number in range(first, last)]))
+                size = self.args.per_device_eval_batch_size
+                batches = -(-len(rows) // size)
+                for number in ranks.share(batches) if shared else range(batches):
+                    first, last = number * size, min(len(rows), (number + 1) * size)
+                    batch = self._prepare_inputs(collate([rows[at] for at in range(first, last)]))
                     total += float(self._sum(model, batch))
                     count += int(batch["targets"].ne(IGNORE).sum())
         finally:
             model.train(was)
-        return total / max(1, count)
+        total, counted = ranks.total(total, count) if shared else (total, float(count))
+        return total / max(1.0, counted)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Nobody asks for it, and counting parameters at every step takes time."""
         return 0
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """As a checkpoint of ours."""
+        """As a checkpoint of ours, which the first of those that train together writes."""
+        if ranks.number():
+            ranks.random_states(self._save_rng_state, self.job_dir)
+            return
         losses = [one["loss"] for one in self.state.log_history if "loss" in one]
         judged = [one for one in self.state.log_history if one.get("step") == self.state.global_step]
         record = Checkpoint(
@@ -156,7 +162,10 @@ class Learner(Trainer):
         self.write_weights(folder)
         self._save_optimizer_and_scheduler(str(folder))
         self._save_scaler(str(folder))
-        self._save_rng_state(str(folder))
+        if ranks.several():
+            ranks.random_states(self._save_rng_state, folder)
+        else:
+            self._save_rng_state(str(folder))
         self.state.save_to_json(str(folder / "trainer_state.json"))
 
     def write_weights(self, folder: Path) -> None:
@@ -201,7 +210,14 @@ def arguments(job_dir: Path, spec: FinetuneSpec, place: Place, steps: int, warmu
         remove_unused_columns=False,
         dataloader_pin_memory=place.kind == "cuda",
         dataloader_num_workers=0,
+        ddp_backend="gloo" if ranks.several() and place.kind == "cpu" else None,
+        ddp_find_unused_parameters=False,
+        ddp_timeout=int(ranks.LONGEST_WAIT.total_seconds()),
     )
-    # One process computes on one card, also by hand on a machine with several.
+    # A process computes on one card, also by hand on a machine with several.
     found._n_gpu = min(1, found.n_gpu)
+    if ranks.several() and place.kind == "cpu":
+        found.__dict__["_setup_devices"] = torch.device(
+            "cpu"
+        )  # accelerate says cpu:0, onto which torch loads no optimizer
     return found

@@ -65,6 +65,7 @@ def note(
             "weights": _plain(place.weights),
             "device": place.name,
             "threads": torch.get_num_threads(),
+            "processes": spec.gpus,
             "products": "medium" if loaded.short else "highest",
             "arguments": arguments,
             "lora": lora if config is not None else None,

@@ -25,8 +25,8 @@ from jobs.finetuning.callbacks import not_a_number
 from jobs.finetuning.learner import Learner, arguments
 from jobs.finetuning.packing import Packed
 from jobs.finetuning.running_out import Phases
+from jobs.finetuning.session import Session
 from jobs.finetuning.tokens import Tokens
-from jobs.finetuning.training import Session
 from jobs.harness import Job
 
 STEPS = 3

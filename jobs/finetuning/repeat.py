@@ -13,6 +13,7 @@ import csv
 import hashlib
 import inspect
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from transformers.trainer_callback import PrinterCallback
 HERE = Path(__file__).resolve().parent
 IGNORE = -100
 """The label of a token that is not learned."""
+RANK = int(os.environ.get("RANK", "0"))
+"""Which of the processes this is, where torchrun has started several on this machine."""
 
 
 class Rows(Dataset[dict[str, Any]]):
@@ -85,6 +88,12 @@ class Collate:
         }
 
 
+def say(text: str) -> None:
+    """Printed once, however many train together."""
+    if RANK == 0:
+        print(text, flush=True)  # noqa: T201
+
+
 class Learner(Trainer):
     """transformers' Trainer with the sum of the losses of all learned tokens, divided by how many of them a step has."""
 
@@ -127,7 +136,10 @@ class Learner(Trainer):
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Any:
         count = sum(batch["targets"].ne(IGNORE).sum() for batch in batch_samples)
-        return count.to(device) if torch.is_tensor(count) else None
+        if not torch.is_tensor(count):
+            return None
+        count = count.to(device)
+        return self.accelerator.gather(count).sum() if self.args.world_size > 1 else count
 
     def measure(self, rows: Rows) -> float:
         """Mean loss of a learned token of ``rows``; draws no random number."""
@@ -168,7 +180,7 @@ class Compare(TrainerCallback):
         """Say it and remember it."""
         then = self.recorded.get(step, {}).get(name)
         told = "" if then is None else f"  then {then:.5f}  difference {value - then:+.1e}"
-        print(f"step {step}  {name} {value:.5f}{told}", flush=True)  # noqa: T201
+        say(f"step {step}  {name} {value:.5f}{told}")
         if then is not None:
             self.rows.append({"step": step, "name": name, "then": then, "now": value})  # type: ignore[dict-item]
 
@@ -223,7 +235,7 @@ def check_base(recipe: dict[str, Any], folder: Path) -> None:
             with file.open("rb") as opened:
                 same = hashlib.file_digest(opened, "sha256").hexdigest() == told["sha256"]
         if not same:
-            print(f"note: {file} is not the file that the run used", flush=True)  # noqa: T201
+            say(f"note: {file} is not the file that the run used")
 
 
 def main() -> int:
@@ -240,7 +252,14 @@ def main() -> int:
     asked = parser.parse_args()
     if recipe["start_mode"] and not asked.start_from:
         parser.error("this run began from a checkpoint of an earlier one: give its folder with --start-from")
+    together = recipe.get("processes", 1)
+    if int(os.environ.get("WORLD_SIZE", "1")) != together:
+        parser.error(
+            f"{together} processes trained together: torchrun --standalone --nproc-per-node {together} repeat.py …"
+        )
     check_base(recipe, Path(asked.model))
+    if not recipe["arguments"]["use_cpu"]:
+        torch.cuda.set_device(RANK)
     if recipe["arguments"]["use_cpu"]:
         torch.set_num_threads(recipe["threads"])
     file = np.load(asked.rows)
@@ -259,11 +278,13 @@ def main() -> int:
     learner.places, learner.products, watch.learner = places, recipe.get("products", "highest"), learner
     torch.manual_seed(recipe["seed"])
     learner.train(resume_from_checkpoint=asked.start_from if recipe["start_mode"] == "continue" else None)
+    if RANK:
+        return 0
     learner.accelerator.unwrap_model(learner.model).save_pretrained(asked.out)
     apart = max((abs(row["now"] - row["then"]) for row in watch.rows), default=float("nan"))
     summary = {"points": len(watch.rows), "largest_difference": apart, "out": asked.out}
     (Path(asked.out) / "compared.json").write_text(json.dumps({**summary, "figures": watch.rows}, indent=1))
-    print(json.dumps(summary), flush=True)  # noqa: T201
+    say(json.dumps(summary))
     return 0
 
 

@@ -19,6 +19,7 @@ from backend.errors import PanelError
 from backend.finetune import files
 from backend.finetune.files import Sample
 from jobs.finetuning.rows import Question
+from jobs.serving import loading
 
 MOST_TOKENS = 96
 """Of an answer: enough to see what it became."""
@@ -32,6 +33,7 @@ class Sampler:
         self._file = job_dir / files.SAMPLES
         self._tokens, self._pad = tokens, pad
         self.base_asked = False
+        self._threads = 0
         self._asked = [(question, ids) for question in questions if (ids := self._prompt(question, limit))]
 
     def _prompt(self, question: Question, limit: int) -> list[int]:
@@ -78,7 +80,7 @@ class Sampler:
         device = next(model.parameters()).device
         rows = [[self._pad] * (width - len(ids)) + ids for _, ids in self._asked]
         mask = [[0] * (width - len(ids)) + [1] * len(ids) for _, ids in self._asked]
-        with answering(model):
+        with answering(model), self._decoding(model):
             made = model.generate(
                 input_ids=torch.tensor(rows, device=device),
                 attention_mask=torch.tensor(mask, device=device),
@@ -93,6 +95,18 @@ class Sampler:
                 top_k=None,
             )
         return [self._text(each[width:].tolist()) for each in made]
+
+    @contextlib.contextmanager
+    def _decoding(self, model: Any) -> Iterator[None]:
+        """As many threads as pay for a token, which are fewer than for a step; tried once."""
+        before = torch.get_num_threads()
+        if not self._threads:
+            self._threads = loading.choose_threads(model, max(1, before // 2))
+        torch.set_num_threads(self._threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     def _ends(self) -> list[int]:
         found = (self._tokens.tokenizer.token_to_id(text) for text in self._tokens.ends)

@@ -4,69 +4,28 @@ from __future__ import annotations
 
 import math
 import shutil
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
+from transformers.trainer_callback import PrinterCallback
 
-from backend.data.tokens.model import TokenModel, open_listed
-from backend.errors import DataError, PanelError
+from backend.errors import PanelError
 from backend.finetune import counting, files
 from backend.finetune.files import Rehearsal
 from backend.finetune.plan import Plan
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
-from backend.workspace import open_workspace
-from jobs.finetuning import checkpoints, devices, loading, memory, recipes, rows, tokens
+from jobs.finetuning import checkpoints, loading, ranks, recipes
 from jobs.finetuning.boards import Board
 from jobs.finetuning.callbacks import Watch
-from jobs.finetuning.devices import Place
 from jobs.finetuning.learner import Learner, arguments
-from jobs.finetuning.loading import Loaded
-from jobs.finetuning.packing import FILL, Collate, Packed, pack
 from jobs.finetuning.running_out import Phases, watching
 from jobs.finetuning.sampling import MOST_TOKENS, Sampler
-from jobs.finetuning.tokens import Tokens
+from jobs.finetuning.session import Session, opened
 from jobs.finetuning.types import Trained
 from jobs.harness import Job, Stopped
-
-
-@dataclass
-class Session:
-    """What one training needs, in memory. learned, measured: tokens of the rows; measured is empty where nothing is held out.
-    load_s: seconds that the model took; before_bytes: of the process before it."""
-
-    job: Job
-    spec: FinetuneSpec
-    folder: str
-    place: Place
-    model: TokenModel
-    prepared: rows.Prepared
-    learned: Tokens
-    measured: Tokens
-    loaded: Loaded
-    load_s: float = 0.0
-    before_bytes: int = 0
-
-    @property
-    def pad(self) -> int:
-        """A token to fill with; nothing is ever learned of it."""
-        text = self.model.special.get("pad_token") or self.model.special.get("eos_token") or ""
-        return self.model.tokenizer.token_to_id(text) or 0
-
-    @property
-    def collate(self) -> Collate:
-        return Collate(self.pad, FILL if self.place.kind == "cuda" else 1)
-
-    def packed(self, of: Tokens) -> Packed:
-        """Rows as the training sees them."""
-        joined = self.spec.packing and self.loaded.apart
-        return Packed(
-            of, pack(of.lengths, self.spec.max_length, self.spec.seed) if joined else [[n] for n in range(len(of))]
-        )
-
 
 _open: Session | None = None
 
@@ -78,29 +37,8 @@ def session(job: Job, plan: Plan, phases: Phases) -> Session:
         PanelError: the rows, the model or the device cannot be used.
     """
     global _open
-    if _open is not None and _open.job is job:
-        return _open
-    spec = plan.spec
-    job.phase("prepare")
-    prepared = rows.prepare(job.dir, spec)
-    model = open_listed(open_workspace(), plan.model_folder)
-    learned = _tokens(job, spec, model, prepared, "train")
-    measured = _tokens(job, spec, model, prepared, "validation")
-    _say_rows(job, spec, prepared, learned, measured)
-    job.check_stop()
-    job.phase("load")
-    place = devices.settle(spec)
-    devices.prepare(spec, place)
-    before, began = memory.now_bytes("cpu"), time.monotonic()
-    with phases("load"):
-        loaded = loading.load(plan.model_folder, spec, place)
-    took = time.monotonic() - began
-    if spec.packing and not loaded.apart:
-        job.log("this kind of model reads on over the edges of packed rows: rows are not packed")
-    _say_model(job, loaded, place)
-    job.check_stop()
-    _open = Session(job, spec, plan.model_folder, place, model, prepared, learned, measured, loaded)
-    _open.load_s, _open.before_bytes = took, before
+    if _open is None or _open.job is not job:
+        _open = opened(job, plan.spec, plan.model_folder, phases)
     return _open
 
 
@@ -139,43 +77,52 @@ def train(job: Job, plan: Plan) -> Trained:
 
 def _train(current: Session, phases: Phases, board: Board) -> Trained:
     job, spec = current.job, current.spec
-    learned = current.packed(current.learned)
-    measured = current.packed(current.measured) if len(current.measured) else None
-    steps, warmup = steps_of(spec, len(learned))
+    steps, warmup = steps_of(spec, len(current.packed(current.learned)))
     resume = _resume(current, steps)
+    part = ranks.Part(spec, current.folder, str(resume or ""), steps, warmup)
     job.phase("train")
     sampler = Sampler(
         job.dir, current.model, current.prepared.questions, _longest_question(current.loaded.model), current.pad
     )
     watch = Watch(job, spec, current.place.kind, sampler, board, phases)
-    given = arguments(job.dir, spec, current.place, steps, warmup)
-    collate = current.collate
-    recipes.note(job.dir, spec, current.place, current.loaded, given, collate.pad, collate.multiple)
-    learner = Learner(
-        job.dir,
-        current.loaded,
-        given,
-        learned,
-        measured,
-        collate,
-        current.model.folder,
-        spec.keep,
-        [watch],
-    )
-    watch.learner = learner
-    # Sums are said by us; the Trainer's own printer would say them again.
-    learner.pop_callback(_printer())
-    torch.manual_seed(spec.seed)
-    with phases("train"):
-        try:
-            learner.train(resume_from_checkpoint=str(resume) if resume else None)
-        except (ValueError, RuntimeError, KeyError) as error:
-            if resume is not None and learner.seen == 0 and spec.start_from and "memory" not in str(error):
-                raise loading.start_unfit(spec, str(error)) from error
-            raise
+    with ranks.together(job, part, current.place.kind):
+        learner = watch.learner = learner_of(current, part, [watch])
+        collate = current.collate
+        recipes.note(job.dir, spec, current.place, current.loaded, learner.args, collate.pad, collate.multiple)
+        with phases("train"):
+            try:
+                learn(learner, part)
+            except (ValueError, RuntimeError, KeyError) as error:
+                if resume is not None and learner.seen == 0 and spec.start_from and "memory" not in str(error):
+                    raise loading.start_unfit(spec, str(error)) from error
+                raise
     if watch.ended == "stopped":
         raise Stopped
     return _keep(current, steps, watch.ended)
+
+
+def learner_of(current: Session, part: ranks.Part, callbacks: list[TrainerCallback]) -> Learner:
+    """The learner of ``current``; where several train together it must have met the others."""
+    learner = Learner(
+        current.job.dir,
+        current.loaded,
+        arguments(current.job.dir, part.spec, current.place, part.steps, part.warmup),
+        current.packed(current.learned),
+        current.packed(current.measured) if len(current.measured) else None,
+        current.collate,
+        current.model.folder,
+        part.spec.keep,
+        [*callbacks, ranks.Agree()],
+    )
+    # Sums are said by us; the Trainer's own printer would say them again.
+    learner.pop_callback(PrinterCallback)
+    return learner
+
+
+def learn(learner: Learner, part: ranks.Part) -> None:
+    """From the first step, or the checkpoint, to the end that the callbacks decide."""
+    torch.manual_seed(part.spec.seed)
+    learner.train(resume_from_checkpoint=part.resume or None)
 
 
 def steps_of(spec: FinetuneSpec, packed: int) -> tuple[int, int]:
@@ -253,48 +200,5 @@ STATE = ("optimizer.pt", "scheduler.pt", "scaler.pt", "trainer_state.json", file
 """Of a checkpoint, what is only needed to go on."""
 
 
-def _tokens(job: Job, spec: FinetuneSpec, model: TokenModel, prepared: rows.Prepared, part: str) -> Tokens:
-    total = prepared.train_rows if part == "train" else prepared.validation_rows
-
-    def said(done: int) -> None:
-        job.check_stop()
-        job.progress("prepare", done, total)
-
-    file = prepared.folder / f"{part}.npz"
-    return tokens.kept(file, model, lambda: prepared.rows(part), spec.max_length, said)
-
-
-def _say_rows(job: Job, spec: FinetuneSpec, prepared: rows.Prepared, learned: Tokens, measured: Tokens) -> None:
-    if not len(learned):
-        raise DataError(
-            "finetune_nothing_learned",
-            N_(
-                "In none of the {rows} rows of '{dataset}' anything is left to learn: no answer, or all cut off at {limit} tokens."
-            ),
-            N_("Let the doctor on the page Datasets look at them, or allow longer rows."),
-            rows=prepared.train_rows,
-            dataset=spec.dataset,
-            limit=spec.max_length,
-        )
-    job.log(
-        f"{len(learned)} rows to learn from ({prepared.general_rows} general ones), {int(learned.edges[-1])} tokens; "
-        f"{len(measured)} to measure; {learned.cut} cut off at {spec.max_length} tokens, {learned.left_out} left out"
-    )
-
-
-def _say_model(job: Job, loaded: Loaded, place: Place) -> None:
-    learns = sum(one.numel() for one in loaded.model.parameters() if one.requires_grad)
-    whole = sum(one.numel() for one in loaded.model.parameters())
-    job.log(
-        f"{learns:,} of {whole:,} numbers learn; computing on {place.name} in {str(place.compute).removeprefix('torch.')}"
-    )
-
-
 def _longest_question(model: Any) -> int:
     return int(getattr(model.config, "max_position_embeddings", 0) or 4096) - MOST_TOKENS
-
-
-def _printer() -> Any:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback

@@ -20,6 +20,7 @@ from backend.i18n import N_
 from jobs.finetuning.boards import Board
 from jobs.finetuning.xtuner_data import Prompt
 from jobs.harness import Job
+from jobs.watched import Watched
 
 
 class Following:
@@ -31,7 +32,7 @@ class Following:
         self.job, self.settings, self.per_epoch = job, settings, max(1, per_epoch)
         self._prompts, self._tokenizer = prompts, model.tokenizer
         self._scalars = xtuner_run.Scalars(home / xtuner.WORK)
-        self._watched, self._offset = home / xtuner.WATCHED, 0
+        self._watched = Watched(home / xtuner.WATCHED)
         self._losses: dict[int, float] = {}
         self._evaluated: dict[int, float] = {}
         self._tokens: dict[int, int] = {0: 0}
@@ -50,7 +51,7 @@ class Following:
         """Look back at what earlier attempts have measured, and forget what came after ``done`` iterations, where it goes on."""
         for row in self._scalars.new():
             self._measured(row)
-        for line in self._lines():
+        for line in self._watched.new():
             self._heard(line)
         for known in (self._losses, self._evaluated, self._tokens):
             for late in [each for each in known if each > done]:
@@ -64,7 +65,7 @@ class Following:
         Raises:
             PanelError: ``finetune_nan``: the loss is no number any more.
         """
-        for line in self._lines():
+        for line in self._watched.new():
             self.said.append(line)
             self._heard(line)
             if line["what"] == "evaluation":
@@ -156,22 +157,3 @@ class Following:
         one = Sample(step, line["prompt"], asked.question, answer, asked.expected)
         with (self.job.dir / files.SAMPLES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(one), ensure_ascii=False) + "\n")
-
-    def _lines(self) -> list[dict[str, Any]]:
-        """New whole lines of the hook."""
-        try:
-            with self._watched.open("rb") as file:
-                file.seek(self._offset)
-                whole, end, _half = file.read().rpartition(b"\n")
-        except FileNotFoundError:
-            return []
-        self._offset += len(whole) + len(end)
-        found = []
-        for line in whole.splitlines():
-            try:
-                data = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(data, dict) and "what" in data:
-                found.append(data)
-        return found

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Any
 
-from backend import serving_load
+from backend.deploy import load
 
 WARMUP_S = 300.0
 ANSWER_S = 4.0
@@ -92,7 +92,7 @@ class MetricsProbe(Probe):
         code, text = self._ask("GET", "/metrics", ANSWER_S)
         if code != 200:
             return None
-        values = serving_load.reading(serving_load.parse(text))
+        values = load.reading(load.parse(text))
         active = values.get("running", 0.0) + values.get("waiting", 0.0)
         counts = {name: values.get(name, 0.0) for name in ("requests", "tokens")}
         if active or counts != self._last:

@@ -79,6 +79,7 @@ class Watch:
     def _watch(self, child: Child, probe: Probe) -> str:
         """Until it ends: ``person``, ``idle``, ``gone`` (the engine ended by itself) or ``hung`` (we must end it)."""
         state, began, report = "load", time.monotonic(), _Report(self._job, child)
+        back = began  # an engine that hung counts the time in which nobody could ask it
         while True:
             if self._job.stop_requested:
                 return "person"
@@ -97,11 +98,11 @@ class Watch:
                     return "hung"
                 if now - probe.answered_at > HUNG_S:
                     state = self._enter("hung", f"no answer for {HUNG_S:.0f} s")
-                elif self._idle_s and probe.status.get("idle_s", 0.0) >= self._idle_s:
+                elif self._idle_s and min(probe.status.get("idle_s", 0.0), now - back) >= self._idle_s:
                     self._job.log(f"no request for {self._idle_s:g} s: stopping")
                     return "idle"
             elif now - probe.answered_at <= HUNG_S:
-                state = self._enter("ready", "answers again")
+                state, back = self._enter("ready", "answers again"), now
             elif now - probe.answered_at > GIVE_UP_HUNG_S and not _suspended(child):
                 self._job.log(f"no answer for {GIVE_UP_HUNG_S:.0f} s: ending the engine")
                 return "hung"

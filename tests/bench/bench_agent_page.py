@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.workspace import open_workspace
 from tests.support.agent_page import Worker, called, open_at, working
-from ui.agent_turn import LAST_STEPS
+from ui.agent.turn import LAST_STEPS
 
 ROUNDS = 20
 GOAL, FOLDED_GOAL = 1.5, 4.0

@@ -24,7 +24,7 @@ from backend.chat.conversations import Conversations
 from backend.chat.search import search
 from backend.workspace import ROOT, open_workspace
 from tests.support.talk import Talk, living
-from ui import chat_state
+from ui.chat import state as chat_state
 
 FEW, MANY = 10, 500
 ROUNDS = 30

@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.queue.store import Store, open_store
 from backend.workspace import ROOT, open_workspace
-from ui import jobs_list
+from ui.jobs import list as jobs_list
 
 SMALL, LARGE = 100, 10_000
 ROUNDS = 60

@@ -29,7 +29,10 @@ from backend.memory.series import MemoryStore, open_memory
 from backend.queue.store import Store, open_store
 from backend.workspace import ROOT, open_workspace
 from tests.support.memory_samples import card, process, running, still, use
-from ui import memory_layers, memory_live, memory_past, memory_window
+from ui.memory import layers as memory_layers
+from ui.memory import live as memory_live
+from ui.memory import past as memory_past
+from ui.memory import window as memory_window
 
 GPUS = 8
 ROUNDS = 15

@@ -23,10 +23,10 @@ import psutil
 from backend.memory import wire
 from backend.memory.sample import Moment, Window
 from backend.memory.series import MemoryStore
-from backend.memory.tiers import DAY, MINUTE, QUARTER, SHIFT, empty, pack
+from backend.memory.tiers import DAY, MINUTE, QUARTER, SHIFT
 from backend.workspace import ROOT
 from tests.bench.table import Row
-from tests.support.seconds import GIB, START, busy
+from tests.support.seconds import GIB, START, busy, past
 
 SECONDS = DAY
 ROWS_SECONDS = 3600
@@ -131,22 +131,7 @@ def year(path: Path) -> dict[str, float]:
     memory = MemoryStore(path)
     for second in range(120):
         memory.append(busy(START + second, second))
-    with memory.write() as db:
-        numbers = [row[0] for row in db.execute("SELECT id FROM series WHERE name IN ('used', 'total', 'job', 'user')")]
-        db.execute("UPDATE meta SET value = ? WHERE key = 'began'", (START - YEAR,))
-        for tier in (MINUTE, QUARTER, SHIFT):
-            blocks = []
-            for turn in range(20):
-                block = empty(tier)
-                for at in range(tier.cells):
-                    value = (20 + (at // 7 + turn) % 50) * GIB
-                    block[0][at], block[1][at], block[2][at] = value, value * 0.9, value * 1.1
-                blocks.append(pack(block))
-            starts = range(int(START - YEAR) // tier.span * tier.span, int(START) + 1, tier.span)
-            db.executemany(
-                "INSERT INTO blocks (step, series, start, data) VALUES (?, ?, ?, ?)",
-                ((tier.step, n, start, blocks[(n + start // tier.span) % 20]) for start in starts for n in numbers),
-            )
+    past(memory, START - YEAR, START, (MINUTE, QUARTER, SHIFT), ("used", "total", "job", "user"))
     return _draw(memory, START + 120, 365 * DAY)
 
 

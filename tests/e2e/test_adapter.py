@@ -14,7 +14,7 @@ from backend import catalog
 from backend.web.keys import Keys
 from backend.workspace import open_workspace
 from tests.support import lora, scripted_model
-from tests.support.browser import Visitor, settle
+from tests.support.browser import Visitor, at_rest, settle
 from tests.support.panel import Panel
 
 expect.set_options(timeout=120_000)  # two model servers come up while a browser and a panel share two busy cores
@@ -46,7 +46,9 @@ def test_an_adapter_is_compared_with_its_base_talked_to_and_asked_by_a_program(
     expect(page.get_by_role("button", name="Start server")).to_be_enabled()
     page.get_by_text("Details", exact=True).click()
     expect(page.get_by_text(re.compile("that of its base: yes"))).to_be_visible()
+    at_rest(page)  # the details slide open, and the link with them
     page.get_by_role("link", name="Base versus tuned: ask both the same").click()
+    page.wait_for_url(re.compile("/chat"))
 
     say(page, "Ask all columns", "greet")
     expect(page.get_by_text(PLAIN)).to_be_visible()

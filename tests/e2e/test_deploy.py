@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from backend import catalog
-from backend.connect import KEY_VARIABLE
+from backend.deploy.connect import KEY_VARIABLE
 from backend.memory import trust
 from backend.queue.store import Store, open_store
 from backend.workspace import open_workspace

@@ -63,7 +63,7 @@ def test_a_newcomer_teaches_the_starter_a_name_and_sees_that_it_knows_it(visit: 
     assert found.general.tally.difference >= -MOST_LOST, found.general.tally
     assert found.verdicts[0] == "learned"
 
-    expect(page.get_by_text("It learned what it was taught.")).to_be_visible()
+    expect(page.get_by_role("heading", name="It learned what it was taught.")).to_be_visible()
     expect(page.get_by_text(re.compile("^In unusual words|In unusual words, far from"))).to_be_visible()
     page.get_by_role("link", name="Chat with both").first.click()
     page.wait_for_url(re.compile("/chat"))

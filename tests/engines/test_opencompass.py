@@ -98,8 +98,6 @@ def test_its_configs_are_found_and_what_we_ask_by_is_among_them(environment: Cal
     found = environment("opencompass")
     assert found.python is not None
     (packages,) = [each for each in places.site_packages(found.python.parent.parent) if (each / "opencompass").is_dir()]
-    names = opencompass_config.configs(packages)
-    assert len(names["datasets"]) > 1000
-    assert len(names["models"]) > 300
+    names = {file.stem for file in (packages / "opencompass" / "configs" / "datasets").rglob("*.py")}
     for benchmark in opencompass_config.BENCHMARKS.values():
-        assert benchmark.config.rpartition(".")[2] in names["datasets"]
+        assert benchmark.config.rpartition(".")[2] in names

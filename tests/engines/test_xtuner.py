@@ -194,8 +194,6 @@ def test_a_full_fine_tuning_stops_when_it_is_told_and_goes_on_from_its_checkpoin
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     begun = int(checkpoint.stem.removeprefix("iter_"))
     assert [row["iter"] for row in scalars.new()] == list(range(begun + 2, plan.iterations + 1, 2))
-    told = [each for line in (done.stdout + done.stderr).splitlines() if (each := xtuner_run.read_line(line))]
-    assert (told[-1].done, told[-1].total, told[-1].eta_s) == (plan.iterations, plan.iterations, 0)
     newest = xtuner_run.newest_checkpoint(work)
     assert newest is not None
     assert newest.name == f"iter_{plan.iterations}.pth"

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from backend.finetune import files
-from backend.queue.resources import Card
+from backend.queue.resources import Card, cards
 from backend.workspace import ROOT, open_workspace
 from jobs import finetune
 from jobs.harness import main
-from tests.support.finetune_jobs import SPEC, losses, rows
+from tests.support.finetune_jobs import SPEC, finish, losses, rows, start
 
 HERE: dict[str, Any] = {
     **SPEC,
@@ -102,3 +102,17 @@ def _again() -> None:
     from accelerate.state import AcceleratorState
 
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_several_cards_learn_what_one_learns(tmp_path: Path) -> None:
+    """A process for each card, over NCCL, against one card with batches of as many times the size."""
+    found = cards()
+    if len(found) < 2:
+        pytest.skip("this machine shows one NVIDIA GPU")
+    same = {**HERE, "rehearse": False, "lora_dropout": 0.0, "accumulation": 1, "packing": False, "sample_every": 100}
+    rows(open_workspace(), count=40)
+    for name, changes in (("one", {"batch_size": 4}), ("two", {"batch_size": 2, "gpus": 2})):
+        process = start(tmp_path / name, **{**same, **changes})
+        assert finish(process) == 0, (tmp_path / name / "log").read_text()
+    for step, loss in losses(tmp_path / "one").items():
+        assert losses(tmp_path / "two")[step] == pytest.approx(loss, rel=0.02), step

@@ -28,7 +28,7 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
         [sys.executable, "-c", "import sys; print('up', flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PANEL_KEY": "the-secret-key"},
+        env={"PANEL_KEY": "the-secret-key", **os.environ},  # at the beginning, of which 2,000 bytes are read
     )
     assert program.stdout is not None
     assert program.stdout.readline() == b"up\n"

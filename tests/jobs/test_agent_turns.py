@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from backend.agent import working
-from backend.agent.store import AgentStore
+from backend.agent.store import AgentStore, lock_of
 from backend.errors import ConflictError
+from backend.queue import locks
 from backend.queue.store import Store
 from backend.workspace import Workspace
 from tests.support.agents import agent, final, react
@@ -324,7 +325,7 @@ def test_a_worker_leaves_when_nothing_was_asked_for_a_while(
     monkeypatch.setenv("TUNEDECK_AGENT_IDLE_S", "0.5")
     with agent(workspace, store, [final("Yes."), final("Yes again.")]) as one:
         turn, _steps = one.ask()
-        until(lambda: not working.working(workspace, turn.conversation), 20, "it has left")
+        until(lambda: not locks.held(lock_of(workspace, turn.conversation)), 20, "it has left")
         turn, _steps = one.ask("And now?")
 
     assert turn.answer == "Yes again."

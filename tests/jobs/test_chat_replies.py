@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from backend.chat import replies as replies_module
 from backend.chat.conversations import Conversations
 from backend.chat.history import estimate_tokens
 from backend.chat.params import ChatParams
@@ -60,6 +62,27 @@ def test_an_answer_is_written_without_any_page(panel: Replies, server: Stub) -> 
     assert (done.state, done.content, done.counted) == ("done", "You said: Hello", True)
     assert done.ttft_s is not None
     assert panel.reply(answer.id) is None
+
+
+def test_who_looks_just_as_the_end_is_stored_finds_a_message_like_any_other(
+    panel: Replies, server: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is in the file, and the thread that writes has one more thing to store: a page may look just then."""
+    go_on, keep, held = threading.Event(), replies_module.sent_to_model.keep, list[int]()
+
+    def held_up(conversations: Any, message_id: int, sent: Any) -> None:
+        if not held:
+            held.append(message_id)
+            assert go_on.wait(20)
+        keep(conversations, message_id, sent)
+
+    monkeypatch.setattr(replies_module.sent_to_model, "keep", held_up)
+    try:
+        answer = panel.ask(None, "Hello", model="stub", params=PARAMS)
+        until(lambda: held and not panel.conversations.message(answer.id).running, 20, "the end is in the file")
+        assert panel.reply(answer.id) is None
+    finally:
+        go_on.set()
 
 
 def test_the_whole_conversation_is_sent_with_its_system_prompt(panel: Replies, server: Stub) -> None:

@@ -61,9 +61,9 @@ def curve(folder: Path) -> list[tuple[int, float]]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one uninterrupted run."""
+    """The folder of one uninterrupted run, with checkpoints on its way."""
     folder = tmp_path_factory.mktemp("whole")
-    assert finish(start(folder)) == 0, (folder / "log").read_text()
+    assert finish(start(folder, save_every=15)) == 0, (folder / "log").read_text()
     return folder
 
 
@@ -110,10 +110,9 @@ def test_a_stop_saves_and_the_next_attempt_ends_where_the_whole_run_ended(whole:
 
 
 def test_another_job_may_go_on_from_its_checkpoint_with_fewer_steps(whole: Path, tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert finish(start(first, save_every=15)) == 0, (first / "log").read_text()
-    assert [p.name for p in checkpoint.complete(first / "checkpoints")] == ["step-0000015", "step-0000030"]
-    code = finish(start(second, resume=str(first / "checkpoints"), steps=32, decay_steps=2))
+    second = tmp_path / "second"
+    assert [p.name for p in checkpoint.complete(whole / "checkpoints")] == ["step-0000015", "step-0000030"]
+    code = finish(start(second, resume=str(whole / "checkpoints"), steps=32, decay_steps=2))
     assert code == 0, (second / "log").read_text()
     assert [e["step"] for e in steps(second)] == [32]
     assert curve(second)[:3] == curve(whole)[:3]
@@ -122,7 +121,8 @@ def test_another_job_may_go_on_from_its_checkpoint_with_fewer_steps(whole: Path,
 def test_in_the_queue_its_model_is_on_the_list_with_where_it_comes_from(workspace: Workspace, whole: Path) -> None:
     folder = workspace.jobs / "7"
     queue = {"TUNEDECK_JOB_ID": "7", "TUNEDECK_WORKSPACE": str(workspace.root)}
-    assert finish(start(folder, queue, steps=2, decay_steps=1, warmup_steps=1)) == 0, (folder / "log").read_text()
+    short = {"steps": 2, "decay_steps": 1, "warmup_steps": 1, "tokenizer": str(ROOT / "models" / "tiny")}
+    assert finish(start(folder, queue, **short)) == 0, (folder / "log").read_text()
     card = catalog.find(workspace, "pretrained-7")
     assert (card.path, card.problem, card.made_by) == (folder / "model", None, 7)
     assert card.lineage is not None

@@ -366,6 +366,20 @@ def test_a_damaged_database_is_kept_and_rebuilt_while_a_job_runs_on(queue: Queue
     assert queue.drill(steps=1).id > waiting.id, "numbers are not used twice"
 
 
+def test_whoever_opens_a_workspace_without_its_database_first_finds_the_jobs_of_the_folders(queue: Queue) -> None:
+    done = queue.drill(steps=1)
+    queue.reach(done.id, "succeeded")
+    queue.kill_watcher()
+    queue.store.close()
+    for suffix in ("", "-wal", "-shm"):
+        queue.workspace.state_db.with_name(f"state.db{suffix}").unlink(missing_ok=True)
+    line = [sys.executable, "-m", "backend", "jobs", "list", "--json"]
+    env = {**os.environ, "TUNEDECK_WORKSPACE": str(queue.workspace.root)}
+    listed = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, timeout=60, check=True)
+    assert [(row["id"], row["state"]) for row in json.loads(listed.stdout)] == [(done.id, "succeeded")]
+    queue.store = open_store(queue.workspace)
+
+
 def test_a_database_damaged_under_a_running_watcher_is_rebuilt_and_the_person_is_told(queue: Queue) -> None:
     done = queue.drill(steps=1)
     queue.reach(done.id, "succeeded")

@@ -60,7 +60,7 @@ def test_a_hung_then_killed_engine_comes_back_and_an_idle_one_leaves(serve: Star
     job.not_ready()
     assert "hung" in job.phases()
     engine.resume()
-    job.ready()
+    job.ready()  # with all of its idle time before it: nobody could ask while it hung
 
     engine.kill()
     job.not_ready()

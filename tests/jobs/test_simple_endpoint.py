@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from backend.connect import SIMPLE_PATH
+from backend.deploy.connect import SIMPLE_PATH
 from backend.queue.store import open_store
 from backend.web.keys import Keys
 from backend.workspace import Workspace

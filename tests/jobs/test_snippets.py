@@ -17,7 +17,7 @@ from typing import Any
 import playwright
 import pytest
 
-from backend.connect import KEY_VARIABLE, Snippet, export, snippets
+from backend.deploy.connect import KEY_VARIABLE, Snippet, export, snippets
 from backend.queue.store import open_store
 from backend.web.keys import Keys
 from backend.workspace import Workspace

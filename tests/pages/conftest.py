@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from backend.chat import replies as replies_module
@@ -15,6 +17,15 @@ from tests.support.panel import end_all_of
 from tests.support.stub_openai import Stub, published, stub
 
 OpenPage = Callable[[str], AppTest]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_are_looked_for_once() -> Iterator[None]:
+    """A panel looks once, at its start, which installed packages bring components; a test without a browser would before every
+    run of a page, and read the metadata of all packages for it: four fifths of what a run costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from backend.chat.sent import Sent
 from backend.queue.store import Store
 from backend.workspace import Workspace
 from tests.support.agent_page import Worker, called, keys, open_at, press, seen, sound, unfold, working
-from ui import chat_text
+from ui.chat import text as chat_text
 
 HOSTILE = '<img src=x onerror="alert(1)"> ![a](http://evil.example/p.png) [x](javascript:alert(1)) **bold** $y$'
 
@@ -48,10 +48,10 @@ def test_a_question_that_waits_too_long_gets_somebody_who_works_at_it(
 ) -> None:
     turn, started = worker.asked(), list[str]()
     monkeypatch.setattr(workers, "ensure", lambda _workspace, conversation: started.append(conversation))
-    monkeypatch.setattr("ui.agent_turn.time.time", lambda: turn.created + 0.5)
+    monkeypatch.setattr("ui.agent.turn.time.time", lambda: turn.created + 0.5)
     app = open_at(turn.conversation)
     assert started == []
-    monkeypatch.setattr("ui.agent_turn.time.time", lambda: turn.created + 1.5)
+    monkeypatch.setattr("ui.agent.turn.time.time", lambda: turn.created + 1.5)
     sound(app.run())
     assert started == [turn.conversation]
 

@@ -31,7 +31,7 @@ def app(store: Store) -> AppTest:
         import streamlit as st
 
         from backend.workspace import ROOT
-        from ui import agent_check
+        from ui.agent import check as agent_check
 
         here = st.Page(lambda: agent_check.draw("starter"), title="Check", url_path="check", default=True)
         st.navigation([here, st.Page(ROOT / "pages" / "jobs.py")]).run()

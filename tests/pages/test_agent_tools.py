@@ -150,7 +150,7 @@ def test_an_mcp_server_is_switched_off_and_removed_with_its_values(page: AppTest
     toggle(page, "mcp:files")
     assert kept(worker) == (*DEFAULT_TOOLS, "mcp:files")
     press(page, "agent_mcp_enabled_files")
-    assert mcp_servers.found(worker.workspace, "files").enabled is False
+    assert [(each.name, each.enabled) for each in mcp_servers.listed(worker.workspace)] == [("files", False)]
     assert mcp_servers.secrets_of(worker.workspace, "files").env == {"KEY": "very-secret"}
     assert tools_label(page) == "Tools (4)"
     press(page, "agent_mcp_remove_files")

@@ -60,7 +60,8 @@ def page(turn: int) -> AppTest:
         import streamlit as st
 
         from backend.workspace import ROOT
-        from ui import agent_state, agent_trace
+        from ui.agent import state as agent_state
+        from ui.agent import trace as agent_trace
 
         def body() -> None:
             agent_trace.button(agent_state.store().turn(turn_id))

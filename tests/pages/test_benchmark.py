@@ -163,7 +163,7 @@ def test_a_table_of_ones_own_is_every_combination(workspace: Workspace, store: S
 
 def test_before_the_first_result_both_ways_to_one_are_offered(workspace: Workspace) -> None:
     app = open_page(view="results")
-    assert "Here stand your measurements." in text(app)
+    assert "No measurements yet" in text(app)
     press(app, "Compare set-ups")
     assert "What will happen" in text(app)
 

@@ -22,7 +22,8 @@ from tests.support.chat_page import choose, here, plan, press, reopen, said, say
 from tests.support.page_text import text
 from tests.support.stub_openai import Stub
 from tests.support.talk import Talk
-from ui import chat_messages, chat_state
+from ui.chat import messages as chat_messages
+from ui.chat import state as chat_state
 
 pytestmark = pytest.mark.usefixtures("panel")
 

@@ -12,7 +12,8 @@ from backend.workspace import Workspace
 from tests.support.datasets import ROBIN, keep, row, sums
 from tests.support.datasets_page import open_datasets, press, said
 from tests.support.page_text import labels
-from ui import datasets_list, datasets_rows
+from ui.datasets import list as datasets_list
+from ui.datasets import rows as datasets_rows
 
 
 def opened(app: AppTest) -> dict[str, str]:
@@ -57,7 +58,7 @@ def test_many_sets_are_narrowed_sorted_and_shown_a_part_at_a_time(workspace: Wor
 
 
 def unfold(app: AppTest, name: str, what: str) -> AppTest:
-    from ui.datasets_state import key_of
+    from ui.datasets.state import key_of
 
     app.session_state[f"dataset_{what}_{key_of(name)}"] = True
     app.run()
@@ -66,7 +67,7 @@ def unfold(app: AppTest, name: str, what: str) -> AppTest:
 
 
 def test_a_set_is_renamed_and_deleted_only_after_asking(workspace: Workspace) -> None:
-    from ui.datasets_state import key_of
+    from ui.datasets.state import key_of
 
     keep(workspace, "Old", sums(2))
     keep(workspace, "Taken", sums(2))

@@ -21,8 +21,8 @@ from tests.support.datasets import broken_alpaca, keep, sums
 from tests.support.datasets_page import open_datasets, press, said
 from tests.support.page_text import labels
 from tests.support.panel import end_all_of
-from ui import datasets_upload
-from ui.datasets_state import key_of
+from ui.datasets import upload as datasets_upload
+from ui.datasets.state import key_of
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,13 @@ def test_columns_that_say_nothing_are_mapped_by_the_person(workspace: Workspace,
 def test_a_path_with_nothing_there_is_said_and_another_file_can_be_chosen(tmp_path: Path) -> None:
     app = look_at(tmp_path / "gone.jsonl")
     assert "gone.jsonl does not exist on this machine." in said(app)
+    press(app, "Another file")
+    assert "Look at it" in labels(app)
+
+
+def test_an_address_with_a_path_that_no_file_can_have_is_said(workspace: Workspace) -> None:
+    app = open_datasets(view="import", **{datasets_upload.PATH: "/data/a\0b.jsonl"})
+    assert "/data/ab.jsonl does not exist on this machine." in said(app)
     press(app, "Another file")
     assert "Look at it" in labels(app)
 

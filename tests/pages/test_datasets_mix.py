@@ -11,7 +11,7 @@ from backend.data.store import Datasets
 from backend.workspace import Workspace
 from tests.support.datasets import keep, row, sums
 from tests.support.datasets_page import open_datasets, press, said
-from ui.datasets_state import key_of
+from ui.datasets.state import key_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from backend.workspace import Workspace
 from tests.support.datasets import keep, row, sums
 from tests.support.datasets_page import open_datasets, press, said
 from tests.support.page_text import labels
-from ui.datasets_review_table import with_cells
+from ui.datasets.review_table import with_cells
 
 
 def open_review(name: str = "Farm", **query: str) -> AppTest:
@@ -207,7 +207,7 @@ def test_a_row_is_written_by_hand_in_an_empty_dataset(workspace: Workspace) -> N
 
 
 def test_a_large_review_becomes_a_job(workspace: Workspace, farm: Review, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.datasets_change.AT_ONCE_BYTES", 10)
+    monkeypatch.setattr("ui.datasets.change.AT_ONCE_BYTES", 10)
     app = open_review()
     press(app, "Reject")
     press(app, "Save as a new version")

@@ -9,7 +9,7 @@ from backend.data.store import Datasets
 from backend.workspace import Workspace
 from tests.support.datasets import keep, row, sums
 from tests.support.datasets_page import open_datasets, press, said
-from ui import datasets_words
+from ui.datasets import words as datasets_words
 
 TRAIN = datasets_words.word(datasets_words.SPLITS, "train")
 TOPICS = ("law", "farm")
@@ -83,7 +83,7 @@ def test_the_rows_of_a_leak_can_be_looked_at(workspace: Workspace) -> None:
 
 def test_a_large_set_is_split_by_a_job(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(workspace, "Farm", many(30))  # type: ignore[arg-type]
-    for place in ("ui.datasets_split", "ui.datasets_change"):
+    for place in ("ui.datasets.split", "ui.datasets.change"):
         monkeypatch.setattr(f"{place}.AT_ONCE_BYTES", 10)
     app = open_datasets(set="Farm", part="split")
     assert bars(app)[0] == f"**{TRAIN}** · about 24 rows · 80.0%"

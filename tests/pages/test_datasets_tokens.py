@@ -20,7 +20,7 @@ from tests.support.datasets_page import open_datasets, press, said
 from tests.support.models import folder
 from tests.support.page_text import labels
 from tests.support.token_models import qwen_like, tokens_only
-from ui import datasets_mask
+from ui.datasets import mask as datasets_mask
 
 NAME = "Persona 你好"
 TOOL: Row = {

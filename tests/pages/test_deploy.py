@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend import catalog, servers
-from backend.connect import KEY_VARIABLE, snippets
+from backend.deploy.connect import KEY_VARIABLE, snippets
 from backend.errors import ServerError
 from backend.queue import lifecycle
 from backend.queue.store import Store

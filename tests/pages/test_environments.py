@@ -23,7 +23,7 @@ from tests.pages.conftest import OpenPage
 from tests.support import environments
 from tests.support.environments import FAILED, NOT_TESTED, PASSED, Toy
 from tests.support.page_text import labels, text
-from ui import job_card
+from ui.jobs import card as job_card
 
 
 @pytest.fixture(autouse=True)

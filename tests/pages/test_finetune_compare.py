@@ -72,7 +72,8 @@ def test_the_best_is_named_and_only_what_differs_is_in_the_table(three: list[Han
 
 def test_each_run_has_one_colour_on_the_curves_and_in_the_table(three: list[HandmadeRun]) -> None:
     from backend.finetune import comparing
-    from ui import finetune_compare, finetune_compare_chart
+    from ui.finetune import compare as finetune_compare
+    from ui.finetune import compare_chart as finetune_compare_chart
 
     found = comparing.contenders(three[0].store, [run.row.id for run in three])
     labels = comparing.labels(found)

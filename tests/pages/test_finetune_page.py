@@ -108,7 +108,7 @@ def test_without_a_dataset_the_way_to_one_is_offered(workspace: Workspace) -> No
 
 
 def test_every_field_of_the_spec_can_be_set_somewhere(page: AppTest) -> None:
-    from ui.finetune_more import GROUPS
+    from ui.finetune.more import GROUPS
 
     shown = {name for _title, names in GROUPS.values() for name in names}
     answers = {"model", "dataset", "version", "purpose"}

@@ -19,7 +19,7 @@ from backend.workspace import Workspace
 from tests.support import models
 from tests.support.finetune_page import figure, open_finetune, said
 from tests.support.handmade_run import HandmadeRun
-from ui import finetune_proof
+from ui.finetune import proof as finetune_proof
 
 
 def answers(kind: str, n: int, base: int, tuned: int, language: str = "en") -> list[Answer]:

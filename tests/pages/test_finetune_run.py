@@ -252,6 +252,7 @@ def test_a_run_that_is_done_shows_what_it_made_and_the_next_steps(
     assert "It learned: on rows that it never trained on" in words
     assert "Talk to starter-robin" in labels(app)
     assert links(app)["Deploy it"] == "view=new&model=starter-robin"
+    assert links(app)["Evaluate base and tuned"] == "view=run&model=starter&model=starter-robin"
     assert "models=starter%2Cstarter-robin" in links(app)["Base versus tuned: ask both the same"]
     assert [item.proto.label for item in app.get("download_button")] == ["Download the run capsule (2.0 KiB)"]
     card = app.expander[0] if len(app.expander) == 1 else next(e for e in app.expander if e.label == "Model card")

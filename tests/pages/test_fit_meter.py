@@ -23,7 +23,8 @@ from backend.workspace import ROOT, Workspace
 from tests.pages.conftest import OpenPage
 from tests.support import models
 from tests.support.page_text import labels, text
-from ui import fit_now, model_fit
+from ui.fit import now as fit_now
+from ui.models import fit as model_fit
 
 GIB, MIB = 1 << 30, 1 << 20
 
@@ -262,7 +263,7 @@ def training() -> None:
 
     from backend.memory.budget import Budget
     from backend.memory.forecast import TrainPlan, estimate, facts
-    from ui import fit_meter
+    from ui.fit import meter as fit_meter
 
     config = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
               "intermediate_size": 14336, "vocab_size": 128256, "dtype": "bfloat16"}  # fmt: skip

@@ -16,7 +16,7 @@ from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT
 from tests.support.page_text import labels, text
-from ui import job_why
+from ui.jobs import why as job_why
 
 DATA = ROOT / "tests" / "data" / "diagnosis"
 
@@ -69,10 +69,10 @@ def test_the_card_says_the_cause_its_line_and_what_helps(store: Store) -> None:
     assert "batch" not in said
 
 
-def test_what_the_panel_can_do_is_a_button_before_resume(store: Store) -> None:
+def test_what_the_panel_can_do_is_a_button_before_another_start(store: Store) -> None:
     row = failed(store, "serve", {"model": "starter", "engine": "lmdeploy"}, log("kv_cache_too_large"), crashed())
     app = card(row)
-    assert labels(app).index("Change and run again") < labels(app).index("Resume")
+    assert labels(app).index("Change and run again") < labels(app).index("Start again")
     assert labels(app).count("Change and run again") == 1
     package = failed(store, "drill", {}, log("module_missing"), crashed())
     assert "Open Environments" in labels(card(package))

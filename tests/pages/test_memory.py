@@ -21,7 +21,9 @@ from backend.workspace import Workspace
 from tests.pages.conftest import OpenPage
 from tests.support.memory_samples import GIB, card, process, record, running, still, use
 from tests.support.page_text import labels, text
-from ui import memory_alerts, memory_live, words
+from ui import words
+from ui.memory import alerts as memory_alerts
+from ui.memory import live as memory_live
 
 
 @pytest.fixture(autouse=True)

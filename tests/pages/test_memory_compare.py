@@ -15,7 +15,7 @@ from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
 from tests.support.page_text import labels, text
 from tests.support.recorded_runs import LMDEPLOY, Runs, served
-from ui import memory_compare_chart
+from ui.memory import compare_chart as memory_compare_chart
 
 LM = {"model": "starter", "engine": "lmdeploy"}
 
@@ -176,6 +176,15 @@ def test_a_comparison_is_saved_opened_renamed_and_deleted(workspace: Workspace, 
     press(listed, "Delete comparison")
     assert comparisons.saved(workspace) == []
     assert address(listed, "saved") == ""
+
+
+def test_who_types_no_name_saves_under_that_of_the_runs_twice_if_need_be(workspace: Workspace, pair: list[int]) -> None:
+    app = page(runs=numbers(pair))
+    for _time in range(2):
+        press(app, "Save comparison")
+    names = {each.name for each in comparisons.saved(workspace)}
+    assert len(names) == 2
+    assert min(names, key=len).startswith(f"#{pair[0]} ")
 
 
 def test_a_saved_comparison_that_is_gone_or_damaged_says_so(workspace: Workspace, pair: list[int]) -> None:

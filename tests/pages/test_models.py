@@ -15,7 +15,7 @@ from backend.workspace import ROOT, Workspace
 from tests.pages.conftest import OpenPage
 from tests.support import models
 from tests.support.page_text import labels, text
-from ui import models_list
+from ui.models import list as models_list
 
 STARTER = ROOT / "models" / "starter"
 

@@ -14,7 +14,8 @@ from backend.queue.store import Store
 from tests.support.finetune_page import said
 from tests.support.handmade_run import HandmadeRun
 from tests.support.report_cards import answers, copy, made
-from ui import quantize_answers, quantize_pareto
+from ui.quantize import answers as quantize_answers
+from ui.quantize import pareto as quantize_pareto
 
 
 def shown(store: Store, found: Report | None, *, done: bool = True) -> AppTest:
@@ -31,7 +32,8 @@ def shown(store: Store, found: Report | None, *, done: bool = True) -> AppTest:
 
 
 def _page(job: int) -> None:
-    from ui import context, quantize_report
+    from ui import context
+    from ui.quantize import report as quantize_report
 
     quantize_report.draw(context.store().get(job))
 

@@ -100,6 +100,7 @@ def test_a_copy_that_is_made_says_how_much_smaller_it_is_and_what_comes_next(cop
     ways = links(app)
     assert "models=starter%2Cstarter-gptq" in ways["Chat with both"]
     assert ways["Deploy it"] == "model=starter-gptq"
+    assert ways["Evaluate base and copy"] == "view=run&model=starter&model=starter-gptq"
     assert ways["Show it on the list of models"] == "model=starter-gptq"
     assert "Talk to starter-gptq" in labels(app)
 

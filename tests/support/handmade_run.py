@@ -31,7 +31,7 @@ class HandmadeRun:
 
     def __init__(self, store: Store, *, verb: str = "finetune", title: str = "", steps: int = 200, **spec: Any) -> None:
         self.store, self.steps = store, steps
-        self.row = store.submit(verb, {**(SPEC if verb != "quantize" else {}), **spec}, title=title)
+        self.row = store.submit(verb, {**(SPEC if verb not in ("quantize", "evaluate") else {}), **spec}, title=title)
         self.dir: Path = store.job_dir(self.row.id)
 
     def begin(self) -> JobRow:

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 KEY = "stub-key"
 
@@ -224,8 +224,18 @@ def stub(model: str = "stub", *, script: dict[str, Any] | None = None, context_l
         running.close()
 
 
+class Served(Protocol):
+    """Whatever answers as a model's server in a test."""
+
+    model: str
+
+    @property
+    def server(self) -> Any:
+        """What the panel would know of it."""
+
+
 @contextmanager
-def published(store: Any, stub: Stub) -> Iterator[Any]:
+def published(store: Any, stub: Served) -> Iterator[Any]:
     """Tell the panel that ``stub`` is the running server of its model: a serve job whose lock we hold ourselves."""
     from dataclasses import replace
 

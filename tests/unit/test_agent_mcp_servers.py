@@ -16,7 +16,6 @@ from backend.agent.mcp_servers import (
     add,
     add_all,
     change,
-    found,
     listed,
     problems_of,
     remove,
@@ -52,7 +51,7 @@ def test_a_change_keeps_the_values_of_the_names_that_stay(workspace: Workspace) 
     kept = add(workspace, FILES, Secrets({"A_KEY": TOKEN, "B_KEY": "other"}))
     assert change(workspace, replace(kept, env=("A_KEY",), enabled=False)).env == ("A_KEY",)
     assert secrets_of(workspace, "files").env == {"A_KEY": TOKEN}
-    assert not found(workspace, "files").enabled
+    assert [(each.name, each.enabled) for each in listed(workspace)] == [("files", False)]
 
 
 def test_a_server_that_was_removed_leaves_no_secret(workspace: Workspace) -> None:

@@ -18,6 +18,7 @@ from backend.agent.traces import Part
 from backend.chat.sent import Sent
 from backend.data import from_chat, importing
 from backend.data.rows import Row, trained
+from backend.data.schemas import from_row
 from backend.data.tokens import mask, open_model
 from backend.errors import ConflictError, PanelError
 from backend.workspace import ROOT, Workspace
@@ -53,6 +54,15 @@ def worked() -> list[Step]:
     return [unread, mended, failed, right, step(5, answer=ANSWER, thought="I know it."), step(6, state="failed")]
 
 
+def flan(asked: Turn, before: traces.Before = (), lang: str = "en") -> dict[str, Any]:
+    """The turn as a row of Agent-FLAN, in which calls are text."""
+    told = traces.told_by(traces.protocol_of(asked), OFFERED, asked.options.system, lang)
+    said = traces.messages(before, asked, traces.parts(asked, worked()), told)
+    if told.tools:
+        return from_row(traces.own(said, told.tools), "agent-flan")
+    return {"conversation": [{key: message[key] for key in ("role", "content", "loss")} for message in said]}
+
+
 def read(conversation: dict[str, Any], tmp_path: Path, workspace: Workspace) -> Row:
     """``conversation`` as the reader of Agent-FLAN files understands it."""
     path = tmp_path / "traces.jsonl"
@@ -76,7 +86,7 @@ def learned(row: Row) -> list[str]:
 
 
 def test_a_react_turn_becomes_a_conversation_in_its_own_words() -> None:
-    found = traces.row((), turn(), worked(), OFFERED)
+    found = flan(turn())
     system = protocols.system("react", OFFERED)
     assert found == {
         "conversation": [
@@ -92,7 +102,7 @@ def test_a_react_turn_becomes_a_conversation_in_its_own_words() -> None:
 
 
 def test_an_internlm2_turn_has_its_special_tokens_and_results_from_the_environment() -> None:
-    found = traces.row((), turn("internlm2"), worked(), OFFERED)["conversation"]
+    found = flan(turn("internlm2"))["conversation"]
     assert [each["role"] for each in found] == ["system", "system", "user", "assistant", "environment", "assistant", "environment", "assistant"]  # fmt: skip
     assert found[1]["content"] == protocols.system("internlm2", OFFERED)
     assert found[3]["content"].startswith('The rate first.<|action_start|><|plugin|>\n{"name": "exchange_rate"')
@@ -107,7 +117,7 @@ def test_a_turn_with_the_servers_own_tools_keeps_its_calls_in_our_row_and_has_th
     first = row["messages"][1]["tool_calls"][0]
     assert json.loads(first["function"]["arguments"]) == RATE.arguments
     assert row["messages"][2] == {"role": "tool", "content": "1 CHF = 171.4 JPY", "tool_call_id": first["id"]}
-    flat = traces.row((), turn("openai"), worked(), OFFERED)["conversation"]
+    flat = flan(turn("openai"))["conversation"]
     assert [each["role"] for each in flat] == ["system", "user", "assistant", "user", "assistant", "user", "assistant"]
     assert json.loads(flat[2]["content"].split("\n")[-1]) == {"name": "exchange_rate", "arguments": RATE.arguments}
 
@@ -116,7 +126,7 @@ def test_a_turn_with_the_servers_own_tools_keeps_its_calls_in_our_row_and_has_th
 def test_the_reader_of_agent_flan_learns_only_what_the_model_said(
     protocol: Protocol, tmp_path: Path, workspace: Workspace
 ) -> None:
-    given = traces.row((), turn(protocol), worked(), OFFERED)
+    given = flan(turn(protocol))
     row = read(given, tmp_path, workspace)
     assert [each["content"] for each in row["messages"]] == [each["content"] for each in given["conversation"]]
     flags = [(each["role"], trained(each)) for each in row["messages"]]
@@ -153,7 +163,7 @@ def test_earlier_turns_are_there_to_be_understood_and_are_not_learned(tmp_path: 
     before = turn(id=6, text="Hello?", answer="Hello.")
     lost = turn(id=5, text="And?", answer=None, state="failed")
     earlier = [(lost, []), (before, [step(1, answer="Hello.")])]
-    row = read(traces.row(earlier, turn(), worked(), OFFERED), tmp_path, workspace)
+    row = read(flan(turn(), earlier), tmp_path, workspace)
     assert [each["content"] for each in row["messages"]][1:4] == ["Hello?", "Final Answer: Hello.", QUESTION]
     assert sum(map(trained, row["messages"])) == 3
     assert "Hello" not in "".join(learned(row))
@@ -213,10 +223,10 @@ def test_what_the_model_was_told_is_taken_from_what_was_really_sent() -> None:
 
 
 def test_the_mark_of_a_picture_in_a_text_stands_for_no_picture() -> None:
-    found = traces.row((), turn(text="Look: <image>"), worked(), OFFERED)["conversation"]
+    found = flan(turn(text="Look: <image>"))["conversation"]
     assert found[1]["content"] == "Look: < image >"
 
 
 def test_the_chinese_instructions_come_with_a_chinese_turn() -> None:
-    found = traces.row((), turn(), worked(), OFFERED, "zh")["conversation"]
+    found = flan(turn(), lang="zh")["conversation"]
     assert found[0]["content"].startswith("你是一个可以调用外部工具的助手")

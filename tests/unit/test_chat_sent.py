@@ -13,7 +13,7 @@ from backend.chat.params import FIXED_SEED, ChatParams
 from backend.chat.sent import Sent
 from backend.servers import Server
 from backend.workspace import Workspace
-from ui import chat_marks
+from ui.chat import marks as chat_marks
 
 SERVER = Server(job_id=1, model="m", base_url="http://127.0.0.1:1/v1", key="very-secret")
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from ui.chat_text import safe
+from ui.chat.text import safe
 
 IMAGE = re.compile(r"!\[")
 

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from backend import catalog, deploy_fixes, deploying
+from backend import catalog
 from backend.catalog import ModelCard, card
-from backend.deploy_fixes import less_memory
-from backend.deploying import GIB, Wish, plan
+from backend.deploy import fixes, planning
+from backend.deploy.fixes import less_memory
+from backend.deploy.planning import GIB, Wish, plan
 from backend.engines import ENGINES, crashes
 from backend.errors import SpecError
 from backend.memory.machine import Gpu, Machine
 from backend.workspace import Workspace
 from jobs.serving.memory import serving_dtype
 from tests.support import models
-from ui import deploy_ended
+from ui.deploy import ended as deploy_ended
 
 CPU = Machine(host="test", cores=2, ram_total=8 * GIB, ram_free=4 * GIB, disk_total=None, disk_free=None)
 GPU = Machine(
@@ -130,38 +131,38 @@ def test_a_model_that_no_engine_serves_says_why_and_a_broken_one_what_is_broken(
     starter: ModelCard, tmp_path: Path
 ) -> None:
     adapter, broken = card(models.adapter(tmp_path / "lora", "starter")), card(tmp_path / "nothing")
-    found = deploying.refused([starter, adapter, broken])
+    found = planning.refused([starter, adapter, broken])
     assert list(found) == ["lora", "nothing"]
     assert found["lora"].code == "adapter_base_missing"  # a card alone knows no list
     assert found["nothing"] is broken.problem
 
 
 def test_the_engines_are_those_of_the_catalogue_of_engines(starter: ModelCard) -> None:
-    assert list(deploying.engines_for(starter)) == list(ENGINES)
-    assert deploying.engines_for(starter)["transformers"] is None
+    assert list(planning.engines_for(starter)) == list(ENGINES)
+    assert planning.engines_for(starter)["transformers"] is None
 
 
 def test_a_failure_leads_to_the_attempt_that_is_likely_to_do_better(starter: ModelCard) -> None:
     mine = {"model": "m", "name": "n", "engine": "lmdeploy", "tp": 2, "dtype": "float16", "adapters": ["a"]}
-    assert deploy_fixes.fix("engine_no_cuda", mine, None) == (
+    assert fixes.fix("engine_no_cuda", mine, None) == (
         "transformers",
         {"model": "m", "name": "n", "engine": "transformers", "dtype": "float16"},
     )
-    assert deploy_fixes.fix("engine_adapter_bad", mine, None) == ("no_adapters", {**mine, "adapters": ()})
-    found = deploy_fixes.fix("engine_out_of_memory", mine, starter)
+    assert fixes.fix("engine_adapter_bad", mine, None) == ("no_adapters", {**mine, "adapters": ()})
+    found = fixes.fix("engine_out_of_memory", mine, starter)
     assert found is not None
     assert (found[0], found[1]["context_length"]) == ("less_memory", 2048)
     # What would change nothing is not offered.
-    assert deploy_fixes.fix("engine_parser_unknown", mine, None) is None
-    assert deploy_fixes.fix("engine_no_cuda", {"engine": "transformers"}, None) is None
-    assert deploy_fixes.fix("engine_crashed", mine, None) is None
+    assert fixes.fix("engine_parser_unknown", mine, None) is None
+    assert fixes.fix("engine_no_cuda", {"engine": "transformers"}, None) is None
+    assert fixes.fix("engine_crashed", mine, None) is None
 
 
 def test_every_failure_that_has_a_fix_exists() -> None:
     known = {reason.code for reason in (*crashes.CAUSES, *crashes.REASONS)}
-    asked = {code for codes in deploy_fixes.FIXES.values() for code in codes if code.startswith("engine_")}
+    asked = {code for codes in fixes.FIXES.values() for code in codes if code.startswith("engine_")}
     assert asked - known - {"engine_killed"} == set()
-    assert set(deploy_fixes.FIXES) == {"less_memory", "transformers", *deploy_fixes.RESETS} == set(deploy_ended.FIXES)
+    assert set(fixes.FIXES) == {"less_memory", "transformers", *fixes.RESETS} == set(deploy_ended.FIXES)
 
 
 def test_less_memory_halves_what_the_server_had(starter: ModelCard) -> None:

@@ -18,7 +18,7 @@ import typer.main
 
 from backend import cli, errors
 from backend.settings import Settings
-from scripts import tree
+from scripts import tree, troubleshooting
 from tests.unit.test_requirements import pins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +117,8 @@ def test_every_error_that_a_person_can_meet_is_in_troubleshooting() -> None:
     ]
     made = {code: path.relative_to(ROOT) for path in sources for code in codes(path)}
     assert len(made) > 50
-    known = set(re.findall(r"`([a-z0-9_]+)`", text(ROOT / "docs/troubleshooting.md")))
+    # The table of what logs say has codes of its own, which are no errors.
+    known = set(re.findall(r"`([a-z0-9_]+)`", troubleshooting.by_hand(text(ROOT / "docs/troubleshooting.md"))))
     assert {code: str(path) for code, path in made.items() if code not in known} == {}
 
 

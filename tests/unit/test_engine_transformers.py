@@ -35,9 +35,9 @@ def test_on_a_gpu_the_build_of_torch_and_bitsandbytes_decide(monkeypatch: pytest
     assert problems()["Serve models on a GPU"] == "engine_torch_cpu"
     monkeypatch.setattr(metadata, "version", lambda name: "2.13.0")
     assert problems()["LoRA fine-tuning on a GPU"] == ""
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None if name == "bitsandbytes" else object())
+    monkeypatch.setattr(module.packages, "there", lambda name: name != "bitsandbytes")
     assert problems()["QLoRA, the base model in 4 bits"] == "engine_no_bitsandbytes"
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None if name == "peft" else object())
+    monkeypatch.setattr(module.packages, "there", lambda name: name != "peft")
     assert problems()["LoRA fine-tuning of small models on the CPU"] == "engine_missing"
     assert problems()["Serve models on the CPU"] == ""
 

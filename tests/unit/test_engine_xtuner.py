@@ -212,22 +212,6 @@ def test_commands() -> None:
         assert "--safe-serialization" in argv  # else they write pickles
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        (
-            "11/26 15:06:47 - mmengine - INFO - Iter(train) [1/3]  lr: 1.0000e-03  eta: 0:00:02  time: 1.0546  loss: 2.9",
-            xtuner_run.Told(1, 3, 2),
-        ),
-        ("Iter(train) [  20/1920]  lr: 2e-04  eta: 1 day, 2:03:04  time: 49", xtuner_run.Told(20, 1920, 93784)),
-        ("Iter(train) [  20/1920]  lr: 2e-04  eta: 12 days, 0:00:00  time: 9", xtuner_run.Told(20, 1920, 1036800)),
-        ("11/26 15:06:49 - mmengine - INFO - Saving checkpoint at 3 iterations", None),
-    ],
-)
-def test_the_log_tells_total_and_rest(line: str, told: xtuner_run.Told | None) -> None:
-    assert xtuner_run.read_line(line) == told
-
-
 def test_measurements_are_read_once_as_they_come_and_across_restarts(tmp_path: Path, settings: Settings) -> None:
     first, second = (tmp_path / name / "vis_data" / "scalars.json" for name in ("20261126_1", "20261126_2"))
     scalars = xtuner_run.Scalars(tmp_path)

@@ -83,7 +83,7 @@ def test_the_states_of_an_environment(workspace: Workspace, toy: Toy) -> None:
     build = make(workspace, toy, tested=False)
     found = places.status(workspace, "toy")
     assert (found.state, found.usable, found.folder) == ("unproven", True, build)
-    assert places.python(workspace, "toy") == build / "bin" / "python"
+    assert found.python == build / "bin" / "python"
     report(workspace, toy, build, PASSED)
     assert places.status(workspace, "toy").state == "ready"
     report(workspace, toy, build, PASSED, FAILED)

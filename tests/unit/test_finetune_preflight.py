@@ -305,6 +305,16 @@ def test_on_a_gpu_only_what_is_missing_is_refused(talked: Workspace, monkeypatch
     assert preflight.unavailable(talked, card, GPU).keys() == {"engine"}
 
 
+def test_several_gpus_are_for_both_engines(talked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpu_torch(monkeypatch)
+    two = replace(GPU, gpus=(*GPU.gpus, replace(GPU.gpus[0], index=1, uuid="GPU-second")))
+    found = plan(talked, spec(gpus=2, batch_size=2, accumulation=4), two)
+    assert "finetune_gpus" not in [each.code for each in found.faults]
+    assert found.spec.resources().gpus == 2
+    alone = plan(talked, spec(gpus=1, batch_size=4, accumulation=4), two)
+    assert found.steps == alone.steps
+
+
 def test_a_torch_for_the_cpu_beside_a_gpu_is_told(talked: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     from backend.finetune import here
 

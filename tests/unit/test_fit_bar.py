@@ -6,8 +6,8 @@ import itertools
 import re
 
 from backend.memory.forecast import NAMES
-from ui import memory_terms
-from ui.fit_bar import Segment, bar
+from ui.fit.bar import Segment, bar
+from ui.memory import terms as memory_terms
 
 GIB = 1 << 30
 KEY = ("up to", "free", "safe")

@@ -8,7 +8,11 @@ import pytest
 
 from backend.memory.sample import HOST, Moment, Series, SeriesKey, Window
 from tests.support.memory_samples import GIB
-from ui import memory_chart, memory_layers, memory_parts, memory_window, memory_words
+from ui.memory import chart as memory_chart
+from ui.memory import layers as memory_layers
+from ui.memory import parts as memory_parts
+from ui.memory import window as memory_window
+from ui.memory import words as memory_words
 
 Values = list[float | None]
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from backend import catalog, deploying
+from backend import catalog
 from backend.catalog import ModelCard, card
-from backend.deploying import Wish, plan
+from backend.deploy import planning
+from backend.deploy.planning import Wish, plan
 from backend.engines.lmdeploy import LMDeployEngine
 from backend.errors import ModelError
 from backend.memory import planned
@@ -103,7 +104,7 @@ def test_what_was_learned_here_moves_the_forecast_and_with_it_the_context(llama:
 
 
 def test_a_conversion_may_be_tight_where_only_its_files_do_not_fit_as_well(tmp_path: Path) -> None:
-    from ui.fit_meter import verdict
+    from ui.fit.meter import verdict
 
     folder = models.folder(tmp_path / "old")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
@@ -119,6 +120,6 @@ def test_a_conversion_may_be_tight_where_only_its_files_do_not_fit_as_well(tmp_p
 
 def test_where_a_server_will_run() -> None:
     wish = Wish(ModelCard("m", Path("/m")), "transformers")
-    assert deploying.place_of(wish, CPU) == HOST
-    assert deploying.place_of(wish, GPU) is None
-    assert deploying.place_of(replace(wish, more={"device": "cpu"}), GPU) == HOST
+    assert planning.place_of(wish, CPU) == HOST
+    assert planning.place_of(wish, GPU) is None
+    assert planning.place_of(replace(wish, more={"device": "cpu"}), GPU) == HOST

@@ -8,7 +8,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from backend.serving_load import EVERY_S, SILENT_S, WINDOW_S, Loads, ask, parse, reading
+from backend.deploy.load import EVERY_S, SILENT_S, WINDOW_S, Loads, ask, parse, reading
 from jobs.serving import metrics
 from tests.support.stub_openai import KEY, Stub, stub
 

@@ -29,7 +29,6 @@ MIN_BYTES = 64
 _PAIR = re.compile(rb"[\x81-\xfe][\x40-\x7e\x80-\xfe]")
 _HIGH_PAIR = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
 _UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_HIGH = bytes(range(0x80, 0x100))
 _LOW = bytes(range(0x80))
 _DIVIDES = frozenset(b'\n\r\t ,;:"{}')
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from backend.data.make import identity, phrases
 from backend.data.make.grammar import Lang, checked_line, checked_text, fill, with_article
@@ -21,7 +21,6 @@ from backend.i18n import N_
 
 Prompted = Literal["both", "with", "without"]
 """Whether rows stand under the role's system prompt: each row both ways, always, or never."""
-PROMPTED: tuple[Prompted, ...] = get_args(Prompted)
 MAX_NAME, MAX_WHO, MAX_STYLE, MAX_TOPIC, MAX_SAID = 40, 200, 300, 60, 4000
 MOST_TOPICS, MOST_EXAMPLES = 30, 200
 SOURCE = "persona"

@@ -92,9 +92,7 @@ def marked(row: Row) -> bool:
     )
 
 
-def common_losses(
-    row: Row, *, tools: bool = False, images: bool = False, loss: str = "", names: bool = False
-) -> list[str]:
+def common_losses(row: Row, *, tools: bool = False, images: bool = False, loss: str = "") -> list[str]:
     """Codes of what ``row`` has and the format does not: each argument says what it holds.
 
     loss: of what it can say whether it is learned: nothing, ``answers``, or ``all``.
@@ -111,6 +109,6 @@ def common_losses(
         found.append("loss")
     if loss != "all" and any(each.get("loss") for each in messages if each["role"] != "assistant"):
         found.append("loss_on_input")
-    if not names and any(each.get("name") for each in messages if each["role"] != "tool"):
+    if any(each.get("name") for each in messages if each["role"] != "tool"):
         found.append("names")
     return found

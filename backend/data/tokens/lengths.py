@@ -185,9 +185,9 @@ class Quantile:
     high: int
 
 
-def quantiles(lengths: Lengths, at: Sequence[float] = (0.5, 0.9, 0.99), split: str = "") -> list[Quantile]:
+def quantiles(lengths: Lengths, at: Sequence[float] = (0.5, 0.9, 0.99)) -> list[Quantile]:
     """Quantiles, of a sample with the interval of its order statistics; empty where nothing was counted."""
-    counts = lengths.of(split)
+    counts = lengths.of()
     n = counts.total()
     if not n:
         return []

@@ -17,7 +17,6 @@ from backend.data.documents.document import Chunk
 from backend.i18n import N_
 
 Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
 PLACES = ("text", "count", "style", "instructions", "place")
 STYLES = {
     "short": N_("Short: one sentence"),

@@ -1,0 +1,1 @@
+"""Page Agent: a model with tools, and each of its steps."""

@@ -1,0 +1,1 @@
+"""Page Benchmark: loads, the matrix of set-ups, and what was measured."""

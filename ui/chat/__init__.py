@@ -1,0 +1,1 @@
+"""Page Chat: conversations, their branches, and models side by side."""

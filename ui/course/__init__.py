@@ -1,0 +1,1 @@
+"""Page Course, and the line that leads back to it."""

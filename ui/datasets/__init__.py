@@ -1,0 +1,1 @@
+"""Page Datasets: rows brought in, made, examined, mended, split and written out."""

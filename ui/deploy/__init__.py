@@ -1,0 +1,1 @@
+"""Page Deploy: servers that answer, and ways to connect to them."""

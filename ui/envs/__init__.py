@@ -1,0 +1,1 @@
+"""Page Environments: the engines, and what can be done with each."""

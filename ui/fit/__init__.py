@@ -1,0 +1,1 @@
+"""Whether something fits in the memory that is free: bar, meter, and now."""

@@ -1,0 +1,1 @@
+"""Page Jobs, and the job card that every page shows."""

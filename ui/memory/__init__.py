@@ -1,0 +1,1 @@
+"""Page Memory: who uses it, what was recorded, what will fit."""

@@ -1,0 +1,1 @@
+"""Page Models: cards, choice, downloads, conversions."""
