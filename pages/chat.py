@@ -7,6 +7,7 @@ import streamlit as st
 from backend.i18n import N_, _
 from ui import errors
 from ui.chat import attach as chat_attach
+from ui.chat import box as chat_box
 from ui.chat import compare as chat_compare
 from ui.chat import history as chat_history
 from ui.chat import keys as chat_keys
@@ -81,15 +82,14 @@ with talk, st.container(width=READING_PX):
     if conversation:
         chat_history.head(conversation)
 
-st.chat_input(
+chat_box.draw(
     _("Write a message"),
     key=chat_state.PROMPT,
-    on_submit=chat_state.send,
+    send=chat_state.send,
+    disabled=running or not st.session_state[chat_state.MODEL],
     accept_file="multiple",
     file_type=chat_attach.TYPES,
     max_upload_size=chat_attach.MAX_MIB,
-    submit_mode="disable",
-    disabled=running or not st.session_state[chat_state.MODEL],
 )
 
 with talk, st.container(width=READING_PX, key="chat_log"):
@@ -120,3 +120,4 @@ with talk, st.container(width=READING_PX, key="chat_log"):
                     st.button(_(text), key=f"chat_try_{text}", on_click=chat_state.send, args=(_(text),))
     if not running:
         chat_attach.waiting()
+        chat_box.cursor()

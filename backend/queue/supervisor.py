@@ -134,8 +134,10 @@ class Supervisor:
         except ProcessLookupError:
             return
         told: int | None = None
+        ended = select.poll()
+        ended.register(pidfd, select.POLLIN)
         try:
-            while not select.select([pidfd], [], [], POLL_S)[0]:
+            while not ended.poll(POLL_S * 1000):
                 now = time.monotonic()
                 if now >= self.next_progress:
                     self.next_progress = now + PROGRESS_S

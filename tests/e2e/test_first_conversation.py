@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from backend.queue.store import Store, open_store
 from backend.workspace import open_workspace
-from tests.support.browser import PHONE, Visitor, overflow, settle, visitor
+from tests.support.browser import PHONE, Burst, Visitor, overflow, settle, visitor
 from tests.support.panel import start_panel
 from tests.support.stub_openai import Stub, published, stub
 from tests.support.wait import until
@@ -297,6 +297,29 @@ def test_a_very_long_prompt_gets_a_clear_message_and_the_page_stays_usable(
         say(page, "😀 مرحبا")
         answered(page, 3)
         expect(messages(page).last).to_contain_text("😀 مرحبا")
+
+
+def test_after_a_line_that_stood_still_the_next_message_can_be_written(
+    server: Stub, visit: Callable[..., Visitor]
+) -> None:
+    person = visit()
+    person.open("/").close()  # lets the person in
+    page = person.context.new_page()
+    line = Burst(page)
+    page.goto(person.panel.url + "/chat")
+    settle(page)
+    line.hold()
+    say(page, "One")
+    # Drawn with the answer coming, drawn anew with the whole one, and at last by the timer of the sidebar.
+    line.until_finished(4)
+    line.release()
+    answered(page, 2)
+    box = page.get_by_placeholder("Write a message")
+    expect(box).to_be_focused()
+    page.keyboard.type("Two")
+    page.keyboard.press("Enter")
+    answered(page, 4)
+    expect(messages(page).last).to_contain_text("You said: Two")
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,11 +83,32 @@ def problem_of(workspace: Workspace, body: str, *, seconds: float = 20.0) -> Pan
     return problem
 
 
+@contextmanager
+def many_files(count: int) -> Iterator[None]:
+    """So many open files in this process, as a panel with many visitors has; the limit is raised where it must be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + len(list(Path("/proc/self/fd").iterdir())) + 200
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        pytest.skip(f"at most {hard} files can be open here")
+    with ExitStack() as files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(count):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        yield
+
+
 def test_a_server_that_is_in_order_is_heard(workspace: Workspace, tmp_path: Path) -> None:
     added(workspace, "serve()")
     with Sessions(workspace) as sessions:
         (tool,) = sessions.tools()
         assert tool.call({}, Context(workspace, tmp_path)).text == "fine"
+
+
+def test_a_server_is_heard_by_a_process_that_holds_thousands_of_files(workspace: Workspace) -> None:
+    added(workspace, "serve()")
+    with many_files(1_500), Sessions(workspace) as sessions:
+        assert len(sessions.tools()) == 1
 
 
 def test_a_server_that_never_answers_is_left_after_the_time_limit(workspace: Workspace) -> None:

@@ -21,6 +21,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from backend.workspace import ROOT
 from tests.support.panel import Panel
@@ -118,6 +119,55 @@ def slow_line(page: Page, delay_s: float) -> None:
         socket.connect_to_server().on_message(late)
 
     page.route_web_socket(re.compile("/_stcore/stream"), connected)
+
+
+_STAND_STILL = """(() => {
+  const held = [], line = window.tunedeckLine = {held, still: false, release: () => {
+    line.still = false;
+    while (held.length) held.shift()();
+  }};
+  const later = (take) => (event) => line.still ? held.push(() => take(event)) : take(event);
+  const own = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+  Object.defineProperty(WebSocket.prototype, 'onmessage', {...own, set(take) { own.set.call(this, later(take)); }});
+  const listen = WebSocket.prototype.addEventListener;
+  WebSocket.prototype.addEventListener = function (kind, take, ...how) {
+    listen.call(this, kind, kind === 'message' ? later(take) : take, ...how);
+  };
+})()"""
+
+
+class Burst:
+    """A line to ``page`` that stands still for a while and then brings everything at once. Made before the page is opened.
+
+    Attributes:
+        finished: how many runs of the page's script, timers' included, have ended since :meth:`hold`.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.finished = 0
+        self._page = page
+        page.add_init_script(_STAND_STILL)
+        page.on("websocket", lambda socket: socket.on("framereceived", self._came))
+
+    def hold(self) -> None:
+        """From now on the page hears nothing."""
+        self._page.evaluate("() => { tunedeckLine.still = true; }")
+        self.finished = 0
+
+    def until_finished(self, runs: int, timeout_s: float = 60) -> None:
+        """Wait until so many runs have ended at the other end of the line, and their news has come to the browser."""
+        deadline = time.monotonic() + timeout_s
+        while self.finished < runs:
+            assert time.monotonic() < deadline, f"{self.finished} of {runs} runs have ended"
+            self._page.wait_for_timeout(50)  # Playwright brings its news only while something is asked of it
+
+    def release(self) -> None:
+        """The page hears everything, in one go."""
+        self._page.evaluate("() => tunedeckLine.release()")
+
+    def _came(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self.finished += ForwardMsg.FromString(message).WhichOneof("type") == "script_finished"
 
 
 def at_rest(page: Page) -> None:

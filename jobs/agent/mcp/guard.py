@@ -44,13 +44,21 @@ def main() -> int:
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUN
     _let_go()
     ended = os.pidfd_open(server.pid)
-    select.select([lifeline, ended], [], [])
-    if not select.select([ended], [], [], 0)[0]:
+    _ready(lifeline, ended)
+    if not _ready(ended, seconds=0):
         _ask_all(signal.SIGTERM)
-        select.select([ended], [], [], GRACE)
+        _ready(ended, seconds=GRACE)
     _end_all(server)
     code = server.returncode
     return 128 - code if code < 0 else code
+
+
+def _ready(*handles: int, seconds: float | None = None) -> bool:
+    """Wait until one of ``handles`` has something. Not ``select``: whoever starts us may hold more than its 1024 files."""
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
 
 
 def _before(libc: ctypes.CDLL, guard: int) -> Callable[[], None]:
