@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -26,6 +27,16 @@ def _components_are_looked_for_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_left_is_freed() -> Iterator[None]:
+    """Pages set aside what is loaded, and with it what earlier tests left: stores, each with open files. A panel has one workspace and frees
+    such things once an hour; a thousand tests, each with its own, would hold more files than many shells allow."""
+    yield
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
