@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from backend.queue.store import Store, open_store
 from backend.workspace import open_workspace
 from tests.support import axe
-from tests.support.browser import DESKTOP, PHONE, Visitor, overflow
+from tests.support.browser import DESKTOP, PHONE, Visitor, at_rest, overflow, settle
 from tests.support.every_page import PAGES, PARTS, fill, go
 from tests.support.panel import Panel
 from tests.support.stub_openai import published, stub
+from tests.support.wait import until
 
 Visit = Callable[..., Visitor]
 KNOWN = (
@@ -30,6 +32,7 @@ FOCUS = """button => {
   const said = getComputedStyle(button)
   return said.outlineStyle !== 'none' && parseFloat(said.outlineWidth) > 0 || said.boxShadow !== 'none'
 }"""
+INSIDE = "() => document.activeElement.closest('[role=dialog]') !== null"
 MOST_TABS = 120
 _met: dict[str, set[axe.Known]] = {}
 
@@ -83,6 +86,44 @@ def test_every_main_button_is_reached_by_the_tab_key_and_shows_that_it_has_the_f
         if not button.evaluate(FOCUS):
             lost.append(f"{address}: nobody sees that {button.inner_text()!r} has the focus")
     assert not lost, "\n".join(lost)
+
+
+def test_a_menu_and_the_dialog_that_it_opens_are_used_with_the_keyboard_alone(
+    visit: Visit, filled: tuple[str, ...]
+) -> None:
+    page = visit().open("/chat?model=stub")
+    box = page.get_by_placeholder("Write a message")
+    expect(box).to_be_enabled()
+    box.fill("One")
+    box.press("Enter")
+    more = page.get_by_role("button", name="More")
+    expect(more).to_be_visible()
+    settle(page)
+    more.focus()
+    page.keyboard.press("Enter")
+    entry = page.get_by_role("menuitem", name="What was really sent")
+    expect(entry).to_be_visible()
+    until(
+        lambda: page.evaluate("() => document.activeElement.closest('[role=menu]') !== null"),
+        what="the menu has the focus",
+    )
+    page.keyboard.press("End")
+    expect(entry).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="What was really sent")
+    expect(dialog).to_be_visible()
+    at_rest(page)
+    reached = set()
+    for _ in range(12):
+        assert page.evaluate(INSIDE), "the focus leaves the dialog"
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("() => document.activeElement.getAttribute('aria-label') ?? document.activeElement.innerText")
+        )
+    assert {"Close", "Prompt"} <= reached
+    assert axe.violations(page, "the dialog", KNOWN)[0] == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
 
 
 def test_pages_with_content_break_no_rule_at_a_light_desk_in_english(visit: Visit, filled: tuple[str, ...]) -> None:
