@@ -8,16 +8,13 @@ busy machine slows all alike; the figure is the median.
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from backend.workspace import open_workspace
+from tests.support import homes
 from tests.support.agent_page import Worker, called, open_at, working
 from ui.agent.turn import LAST_STEPS
 
@@ -28,30 +25,19 @@ RESULT = "The quick brown fox jumps over the lazy dog. " * 20
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "ratio", "goal", "ok"}``, in ms."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            with working(open_workspace(Path(folder))) as worker:
-                running = _times({n: open_at(_running(worker, n)) for n in (2, LAST_STEPS, 200)})
-                folded = _times({n: open_at(_over(worker, n)) for n in (1, 20)})
-        return [
-            _row(
-                "Agent page: a rerun while a turn of 200 steps goes on, against 12, as many are drawn",
-                running[200],
-                running[LAST_STEPS],
-                GOAL,
-            ),
-            _row("the same, against 2", running[200], running[2], None),
-            _row(
-                "Agent page: a rerun with 20 turns of ten steps, folded, against 1", folded[20], folded[1], FOLDED_GOAL
-            ),
-        ]
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace, working(workspace) as worker:
+        running = _times({n: open_at(_running(worker, n)) for n in (2, LAST_STEPS, 200)})
+        folded = _times({n: open_at(_over(worker, n)) for n in (1, 20)})
+    return [
+        _row(
+            "Agent page: a rerun while a turn of 200 steps goes on, against 12, as many are drawn",
+            running[200],
+            running[LAST_STEPS],
+            GOAL,
+        ),
+        _row("the same, against 2", running[200], running[2], None),
+        _row("Agent page: a rerun with 20 turns of ten steps, folded, against 1", folded[20], folded[1], FOLDED_GOAL),
+    ]
 
 
 def _running(worker: Worker, steps: int) -> str:

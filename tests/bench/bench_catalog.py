@@ -10,7 +10,6 @@ Both lists are asked in turns, by a process that has seen them before, as the pa
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from backend import catalog
 from backend.catalog import looks as looks_module
 from backend.workspace import ROOT, Workspace, open_workspace
 from tests.bench.table import Row
+from tests.support import homes
 from tests.support.models import folder
 
 RUNS = 15
@@ -30,15 +30,8 @@ GOAL = 1.5
 
 
 def measure() -> list[Row]:
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as name:
-            return _measure(Path(name))
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace:
+        return _measure(workspace.root.parent)
 
 
 def seconds(work: Callable[[], object]) -> float:

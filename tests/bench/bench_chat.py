@@ -9,12 +9,10 @@ rerun. The conversations take turns, so that a busy machine slows all alike; the
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -22,7 +20,8 @@ from streamlit.testing.v1 import AppTest
 from backend.chat import replies
 from backend.chat.conversations import Conversations
 from backend.chat.search import search
-from backend.workspace import ROOT, open_workspace
+from backend.workspace import ROOT
+from tests.support import homes
 from tests.support.talk import Talk, living
 from ui.chat import state as chat_state
 
@@ -36,28 +35,17 @@ ANSWER = "Wheat grows in spring. It needs water, light and a soil that holds bot
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "ratio", "goal", "ok"}``; the value is that of 500 messages, in ms."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            workspace = open_workspace(Path(folder))
-            talks = Conversations(workspace)
-            with living(talks) as owner:
-                made = {n: _fill(Talk(talks, owner), n) for n in (FEW, chat_state.TAIL, MANY)}
-                times = _rerun(talks, made)
-                rows = [
-                    _row("Chat page: a rerun", times, FEW, GOAL),
-                    _row("Chat page: a rerun, the same number of messages drawn", times, chat_state.TAIL, TAIL_GOAL),
-                    _searched(talks, owner),
-                ]
-            replies._all.pop(str(workspace.root)).close()
-            talks.close()
-            return rows
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace, closing(Conversations(workspace)) as talks:
+        with living(talks) as owner:
+            made = {n: _fill(Talk(talks, owner), n) for n in (FEW, chat_state.TAIL, MANY)}
+            times = _rerun(talks, made)
+            rows = [
+                _row("Chat page: a rerun", times, FEW, GOAL),
+                _row("Chat page: a rerun, the same number of messages drawn", times, chat_state.TAIL, TAIL_GOAL),
+                _searched(talks, owner),
+            ]
+        replies._all.pop(str(workspace.root)).close()
+        return rows
 
 
 def _fill(talk: Talk, count: int) -> str:

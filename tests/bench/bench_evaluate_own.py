@@ -12,24 +12,22 @@ import asyncio
 import contextlib
 import io
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from backend.evaluate import sets
 from backend.queue.store import open_store
 from backend.servers import Server
 from backend.specs import parse
-from backend.workspace import ROOT, Workspace, open_workspace
+from backend.workspace import ROOT, Workspace
 from jobs import evaluate
 from jobs.benching.connection import Address, Connection
 from jobs.harness import Job
+from tests.support import homes
 from tests.support.fast_stub import DONE, HEAD, Stub, _chunk
 from tests.support.served import served
 
@@ -61,23 +59,15 @@ def instant() -> Iterator[str]:
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "ratio", "goal", "ok"}``."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder, instant() as address:
-        os.environ["TUNEDECK_WORKSPACE"] = str(Path(folder) / "workspace")
-        try:
-            workspace = open_workspace()
-            rows = [
-                {"subject": f"s{n % 20}", "question": f"Question {n}: which colour has grass?", "A": "red", "B": "green", "C": "blue", "answer": "B"}
-                for n in range(QUESTIONS)
-            ]  # fmt: skip
-            (workspace.root / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-            sets.from_file(workspace, workspace.root / "q.jsonl", "many")
-            wall, cpu = _ours(workspace, address)
-            bare_wall, bare_cpu = _bare(address)
-        finally:
-            os.environ.pop("TUNEDECK_WORKSPACE")
-            if before is not None:
-                os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace, instant() as address:
+        rows = [
+            {"subject": f"s{n % 20}", "question": f"Question {n}: which colour has grass?", "A": "red", "B": "green", "C": "blue", "answer": "B"}
+            for n in range(QUESTIONS)
+        ]  # fmt: skip
+        (workspace.root / "q.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        sets.from_file(workspace, workspace.root / "q.jsonl", "many")
+        wall, cpu = _ours(workspace, address)
+        bare_wall, bare_cpu = _bare(address)
     return [
         {"what": f"own evaluator, a question at a server that answers at once, {AT_ONCE} under way", "value": round(wall, 2), "unit": "ms",
          "ratio": wall / bare_wall, "goal": f"under {GOAL_MS:g} ms", "ok": wall < GOAL_MS},

@@ -9,18 +9,17 @@ then, and what else runs on the machine would only be measured along.
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
 from backend.evaluate.store import EvaluateStore, open_runs
-from backend.workspace import ROOT, open_workspace
+from backend.workspace import ROOT
+from tests.support import homes
 from tests.support.evaluated import evaluated
 from ui.evaluate import compare as evaluate_compare
 
@@ -33,20 +32,8 @@ LONG = {f"subject_{n:02}": 250 for n in range(60)}
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "goal", "ok"}``, in ms."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            runs = open_runs(open_workspace(Path(folder)))
-            try:
-                return [_row(what, value) for what, value in _measured(runs)]
-            finally:
-                runs.close()
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace, closing(open_runs(workspace)) as runs:
+        return [_row(what, value) for what, value in _measured(runs)]
 
 
 def _measured(runs: EvaluateStore) -> list[tuple[str, float]]:

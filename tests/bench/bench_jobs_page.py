@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 
 from backend.queue.store import Store, open_store
 from backend.workspace import ROOT, open_workspace
+from tests.support import homes
 from ui.jobs import list as jobs_list
 
 SMALL, LARGE = 100, 10_000
@@ -32,18 +32,11 @@ STATES = ("succeeded", "succeeded", "failed", "cancelled", "lost")
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "ratio", "goal", "ok"}``; the value is that of 10,000 jobs, in ms."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            roots = {count: Path(folder) / str(count) for count in (SMALL, LARGE)}
-            for count, root in roots.items():
-                fill(open_store(open_workspace(root)), count)
-            return [_compare(what, roots, prepare) for what, prepare in VIEWS.items()]
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as workspace:
+        roots = {count: workspace.root.parent / str(count) for count in (SMALL, LARGE)}
+        for count, root in roots.items():
+            fill(open_store(open_workspace(root)), count)
+        return [_compare(what, roots, prepare) for what, prepare in VIEWS.items()]
 
 
 def fill(store: Store, count: int) -> None:

@@ -14,11 +14,9 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
+from contextlib import closing
 from typing import Any
 
 from streamlit.elements.echarts_chart import _normalize_spec
@@ -27,7 +25,8 @@ from streamlit.testing.v1 import AppTest
 from backend.memory.sample import HOST, Sample
 from backend.memory.series import MemoryStore, open_memory
 from backend.queue.store import Store, open_store
-from backend.workspace import ROOT, open_workspace
+from backend.workspace import ROOT
+from tests.support import homes
 from tests.support.memory_samples import card, process, running, still, use
 from ui.memory import layers as memory_layers
 from ui.memory import live as memory_live
@@ -41,28 +40,14 @@ SECONDS, DAY, SHIFT, YEAR = 2 * 3600, 24 * 3600, 6 * 3600, 365 * 24 * 3600
 
 def measure() -> list[dict[str, Any]]:
     """Rows ``{"what", "value", "unit", "goal", "ok"}``."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
     logging.getLogger("streamlit").setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            workspace = open_workspace(Path(folder))
-            memory, store = open_memory(workspace), open_store(workspace)
-            try:
-                end = fill(memory, store)
-                return [
-                    *_refresh(),
-                    *_past(memory, end, 24 * 3600, "a day"),
-                    *_past(memory, end, 365 * 86400, "a year"),
-                ]
-            finally:
-                memory.close()
-                store.close()
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with (
+        homes.temporary() as workspace,
+        closing(open_memory(workspace)) as memory,
+        closing(open_store(workspace)) as store,
+    ):
+        end = fill(memory, store)
+        return [*_refresh(), *_past(memory, end, 24 * 3600, "a day"), *_past(memory, end, 365 * 86400, "a year")]
 
 
 def fill(memory: MemoryStore, store: Store) -> float:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -30,6 +28,7 @@ from backend.queue import lifecycle
 from backend.queue.store import Store, open_store
 from backend.workspace import ROOT, open_workspace
 from tests.bench.table import Row, plain
+from tests.support import homes
 from tests.support.every_page import SET_PARTS
 from tests.support.large_workspace import Large, fill
 from tests.support.seconds import busy
@@ -110,20 +109,11 @@ def measure() -> list[Row]:
 @contextmanager
 def workspace() -> Iterator[tuple[Path, Large]]:
     """The large workspace, as the one that the pages work on."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
     logging.getLogger("streamlit").setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            made = open_workspace(Path(folder))
-            with closing(open_store(made)) as store:
-                large = fill(made, store)
-            yield Path(folder), large
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.temporary() as made:
+        with closing(open_store(made)) as store:
+            large = fill(made, store)
+        yield made.root, large
 
 
 def times(root: Path, large: Large, address: str, reruns: int = RERUNS) -> Times:

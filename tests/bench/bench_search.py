@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import gc
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 
 from streamlit.testing.v1 import AppTest
 
@@ -22,8 +20,9 @@ from backend import catalog
 from backend.chat.conversations import Conversations
 from backend.queue.store import open_store
 from backend.search import Sources, query, recent, search
-from backend.workspace import ROOT, Workspace, open_workspace
+from backend.workspace import ROOT, Workspace
 from tests.bench.table import Row
+from tests.support import homes
 from tests.support.datasets import keep, row
 
 MODELS, DATASETS, JOBS, TALKS, MESSAGES = 100, 50, 5_000, 2_000, 10
@@ -44,13 +43,9 @@ CASES: tuple[tuple[str, Callable[[int], str]], ...] = (
 
 def measure() -> list[Row]:
     """A row for each case, for what was used last, and for a rerun of the page."""
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    try:
-        with tempfile.TemporaryDirectory(prefix="tunedeck-bench-") as folder:
-            os.environ["TUNEDECK_WORKSPACE"] = folder
-            workspace = open_workspace(Path(folder))
-            fill(workspace)
-            store, talks = open_store(workspace), Conversations(workspace)
+    with homes.temporary() as workspace:
+        fill(workspace)
+        with closing(open_store(workspace)) as store, closing(Conversations(workspace)) as talks:
             known = Sources.of(workspace)
             sources = Sources(workspace, lambda: store, lambda: talks, known.agents, known.runs)
             search(sources, query("first"))
@@ -60,14 +55,7 @@ def measure() -> list[Row]:
             ]
             rows.append(_row("Search: nothing typed, what was used last", _times(lambda _n: recent(sources), ROUNDS)))
             rows.append(_row("Search page: a rerun with results", _page()))
-            talks.close()
-            store.close()
             return rows
-    finally:
-        if before is None:
-            os.environ.pop("TUNEDECK_WORKSPACE", None)
-        else:
-            os.environ["TUNEDECK_WORKSPACE"] = before
 
 
 def fill(workspace: Workspace) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +18,12 @@ from backend.data.tokens.encoded import IGNORE
 from backend.data.tokens.model import open_model
 from backend.finetune import files
 from backend.queue.events import read_events
-from backend.workspace import Workspace, open_workspace
+from backend.workspace import Workspace
 from jobs.finetuning import boards, loading
 from jobs.finetuning.learner import Learner
 from jobs.finetuning.packing import Collate, Packed, pack
 from jobs.finetuning.tokens import encode
+from tests.support import homes
 from tests.support.datasets import row
 from tests.support.finetune_jobs import TINY, losses, rows, run
 
@@ -33,15 +33,9 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A workspace with a dataset, for all tests of this module."""
-    folder = tmp_path_factory.mktemp("home")
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    os.environ["TUNEDECK_WORKSPACE"] = str(folder)
-    workspace = open_workspace(folder)
-    rows(workspace)
-    yield workspace
-    os.environ.pop("TUNEDECK_WORKSPACE")
-    if before is not None:
-        os.environ["TUNEDECK_WORKSPACE"] = before
+    with homes.working_on(tmp_path_factory.mktemp("home")) as workspace:
+        rows(workspace)
+        yield workspace
 
 
 @pytest.fixture(autouse=True)

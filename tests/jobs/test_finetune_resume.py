@@ -14,7 +14,8 @@ import pytest
 from backend.data.store import Datasets
 from backend.finetune import control, files
 from backend.queue.events import read_events
-from backend.workspace import open_workspace, read_json
+from backend.workspace import Workspace, open_workspace, read_json
+from tests.support import homes
 from tests.support.finetune_jobs import at_step, finish, losses, rows, run, start
 from tests.support.wait import until
 
@@ -25,10 +26,12 @@ pytestmark = pytest.mark.timeout(600)
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, list[int]]]:
     """Folders of a run that nobody disturbed and of one that was, and the exit codes of the latter's attempts."""
     home = tmp_path_factory.mktemp("home")
-    before = os.environ.get("TUNEDECK_WORKSPACE")
-    os.environ["TUNEDECK_WORKSPACE"] = str(home)
-    workspace = open_workspace(home)
-    rows(workspace)
+    with homes.working_on(home) as workspace:
+        rows(workspace)
+        yield _both(workspace, tmp_path_factory)
+
+
+def _both(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[int]]:
     whole, broken = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("broken")
     assert run(whole, **SLOW)["ok"], (whole / "log").read_text()
     codes = []
@@ -46,10 +49,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path,
     codes.append(finish(second))
 
     codes.append(finish(start(broken, **SLOW)))
-    yield whole, broken, codes
-    os.environ.pop("TUNEDECK_WORKSPACE")
-    if before is not None:
-        os.environ["TUNEDECK_WORKSPACE"] = before
+    return whole, broken, codes
 
 
 SLOW: dict[str, Any] = {"accumulation": 6, "batch_size": 1}
