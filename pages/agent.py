@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import N_, _
-from ui import errors
+from ui import errors, prompt_box
 from ui.agent import bar as agent_bar
 from ui.agent import check as agent_check
 from ui.agent import history as agent_history
@@ -63,7 +63,7 @@ with st.container(width=READING_PX):
     if conversation:
         agent_history.head(conversation)
 
-st.chat_input(_("Ask something"), key=agent_state.PROMPT, on_submit=agent_state.send, disabled=running or not model)
+prompt_box.draw(_("Ask something"), key=agent_state.PROMPT, send=agent_state.send, disabled=running or not model)
 
 with st.container(width=READING_PX, key="agent_log"):
     if older:
@@ -77,7 +77,9 @@ with st.container(width=READING_PX, key="agent_log"):
     agent_trace.dialog()
     if running:
         agent_turn.follow(turns[-1])
-    elif not turns:
+    else:
+        prompt_box.cursor()
+    if not turns:
         st.caption(
             _("A model that can use tools works in steps; you see each of them. Begin with one of these, or ask below.")
         )

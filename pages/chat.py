@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from backend.i18n import N_, _
-from ui import errors
+from ui import errors, prompt_box
 from ui.chat import attach as chat_attach
-from ui.chat import box as chat_box
 from ui.chat import compare as chat_compare
 from ui.chat import history as chat_history
 from ui.chat import keys as chat_keys
@@ -82,7 +81,7 @@ with talk, st.container(width=READING_PX):
     if conversation:
         chat_history.head(conversation)
 
-chat_box.draw(
+prompt_box.draw(
     _("Write a message"),
     key=chat_state.PROMPT,
     send=chat_state.send,
@@ -120,4 +119,4 @@ with talk, st.container(width=READING_PX, key="chat_log"):
                     st.button(_(text), key=f"chat_try_{text}", on_click=chat_state.send, args=(_(text),))
     if not running:
         chat_attach.waiting()
-        chat_box.cursor()
+        prompt_box.cursor()

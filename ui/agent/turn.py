@@ -12,7 +12,7 @@ from backend.agent.records import Step, Turn
 from backend.engines import serving
 from backend.errors import NotFoundError, PanelError
 from backend.i18n import _
-from ui import context, errors, words
+from ui import context, errors, prompt_box, words
 from ui.agent import problem as agent_problem
 from ui.agent import state as agent_state
 from ui.agent import step as agent_step
@@ -69,6 +69,7 @@ def _live(turn_id: int) -> None:
     except NotFoundError:
         st.rerun()
     if turn.over:
+        prompt_box.answered()
         st.rerun()
     steps = agent_state.store().steps([turn.id])
     problem = agent_state.live_problem()

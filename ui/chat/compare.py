@@ -13,8 +13,7 @@ from backend.chat.conversations import MAX_TITLE_CHARS
 from backend.compare import votes
 from backend.compare.records import Comparison, labels
 from backend.i18n import _, ngettext
-from ui import errors, sub_views, words
-from ui.chat import box as chat_box
+from ui import errors, prompt_box, sub_views, words
 from ui.chat import compare_setup as chat_compare_setup
 from ui.chat import compare_state as state
 from ui.chat import compare_turns as chat_compare_turns
@@ -59,11 +58,11 @@ def draw(head: DeltaGenerator) -> None:
         chat_compare_turns.draw(comparison, turn, names, last=turn is turns[-1])
     if not running:
         chat_compare_setup.seed()
-        chat_box.cursor()
+        prompt_box.cursor()
 
 
 def _input(words_: str, *, disabled: bool) -> None:
-    chat_box.draw(words_, key=state.PROMPT, send=state.send, disabled=disabled)
+    prompt_box.draw(words_, key=state.PROMPT, send=state.send, disabled=disabled)
 
 
 def _head(comparison: Comparison | None) -> None:

@@ -18,8 +18,7 @@ from backend.chat.records import Message
 from backend.compare.records import LETTERS, Comparison, Turn
 from backend.errors import NotFoundError
 from backend.i18n import _, ngettext
-from ui import context, errors, words
-from ui.chat import box as chat_box
+from ui import context, errors, prompt_box, words
 from ui.chat import compare_diff as chat_compare_diff
 from ui.chat import compare_setup as chat_compare_setup
 from ui.chat import compare_state as state
@@ -176,7 +175,7 @@ def _follow(comparison: Comparison, written: Sequence[_Written]) -> None:
         # Texts are sent whole each time: fewer frames keep a slow line usable.
         time.sleep(max(FRAME_S, length / 100_000))
     if not unsaved:  # what cannot be stored now stays on the page as it is
-        chat_box.answered()
+        prompt_box.answered()
         st.rerun()
 
 

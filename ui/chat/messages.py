@@ -15,9 +15,8 @@ from backend.errors import NotFoundError
 from backend.i18n import _, ngettext
 from backend.queue.rows import JobRow
 from backend.servers import asleep
-from ui import context, errors, wait_words, words
+from ui import context, errors, prompt_box, wait_words, words
 from ui.chat import attach as chat_attach
-from ui.chat import box as chat_box
 from ui.chat import branches as chat_branches
 from ui.chat import collect as chat_collect
 from ui.chat import keys as chat_keys
@@ -90,7 +89,7 @@ def follow(message: Message) -> None:
             seen = live.version
             # Long texts are sent whole each time: fewer frames keep a slow line usable.
             time.sleep(max(FRAME_S, len(live.text) / 100_000))
-    chat_box.answered()
+    prompt_box.answered()
     st.rerun()
 
 

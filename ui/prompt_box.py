@@ -1,4 +1,4 @@
-"""The box one writes in, of a conversation and of a comparison: when it takes something, and when the cursor comes back."""
+"""The box one writes in, of a conversation, a comparison and an agent: when it takes something, and when the cursor comes back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-_ENDED = "chat_ended"
+_ENDED = "prompt_box_ended"
 
 # The box takes the cursor as soon as it is enabled, unless the person is elsewhere by then, or has a keyboard that would slide in.
 _CURSOR = """<script>
 (() => {
   const end = Date.now() + 3000;
   const look = () => {
-    const box = document.querySelector('.st-key-chat_prompt textarea, .st-key-compare_prompt textarea');
+    const box = document.querySelector('[data-testid=stChatInputTextArea]');
     if (document.activeElement !== document.body || matchMedia('(pointer: coarse)').matches || Date.now() > end) return;
     if (box && !box.disabled) box.focus({preventScroll: true});
     else setTimeout(look, 100);
