@@ -232,7 +232,10 @@ def test_starts_threads_without_end(place: Place) -> None:
 import threading, time
 threading.stack_size(32768)
 while True:
-    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    try:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    except RuntimeError:  # no room for more, which on a quick machine comes before the watch looks
+        time.sleep(0.01)
 """
 
     assert place.run(code, Limits(seconds=20)).ended == "threads"

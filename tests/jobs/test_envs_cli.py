@@ -204,10 +204,12 @@ class Screen:
 
     def __init__(self, terminal: int) -> None:
         self.terminal, self.text = terminal, ""
+        self.news = select.poll()
+        self.news.register(terminal, select.POLLIN)
 
     def until(self, words: str, timeout: float = 60) -> None:
         deadline = time.monotonic() + timeout
         while words not in self.text:
             assert time.monotonic() < deadline, f"no {words!r} in {self.text!r}"
-            if select.select([self.terminal], [], [], 1)[0]:
+            if self.news.poll(1000):
                 self.text += os.read(self.terminal, 4096).decode("utf-8", "replace")

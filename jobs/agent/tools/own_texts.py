@@ -20,7 +20,8 @@ from jobs.agent.results import shaped
 from jobs.agent.tools import arguments, foreign
 
 PLACES = ("all", "datasets", "documents")
-BUILD_S = 60.0
+BUILD_S, LEAST_S = 60.0, 0.5
+"""Seconds of one call for reading what was never searched, and of them what each place has at least, however long others took."""
 MOST_EXCERPT, MOST_TEXT = 1500, 16_000
 MOST_NAMED = 30
 
@@ -125,7 +126,7 @@ def _meant(papers: list[documents.Source], name: str) -> set[str]:
 
 
 def _in_rows(found: _Found, context: Context, version: Version, asked: terms.Question, most: int, until: float) -> None:
-    left = max(0.5, until - time.monotonic())
+    left = max(LEAST_S, until - time.monotonic())
     got = rows.search(context.workspace, version, asked, most=most, stopped=context.stopped, build_s=left)
     label, total = f"dataset '{version.dataset}', version {version.info.id}", len(version)
     found.searched.append(f"dataset '{version.dataset}' ({_counted(total, 'row')})")
@@ -148,7 +149,7 @@ def _in_documents(
     most: int,
     until: float,
 ) -> None:
-    left = max(0.5, until - time.monotonic())
+    left = max(LEAST_S, until - time.monotonic())
     got = documents.search(
         context.workspace, papers, asked, most=most, names=meant.__contains__, stopped=context.stopped, build_s=left
     )
