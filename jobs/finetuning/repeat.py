@@ -278,6 +278,8 @@ def main() -> int:
     learner.places, learner.products, watch.learner = places, recipe.get("products", "highest"), learner
     torch.manual_seed(recipe["seed"])
     learner.train(resume_from_checkpoint=asked.start_from if recipe["start_mode"] == "continue" else None)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # else its threads may still run when the process ends, which aborts it
     if RANK:
         return 0
     learner.accelerator.unwrap_model(learner.model).save_pretrained(asked.out)

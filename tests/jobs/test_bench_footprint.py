@@ -19,9 +19,8 @@ MIB = 1 << 20
 GPU = "GPU-0"
 WATCHED = """
 import subprocess, sys
-engine = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=sys.stdin)
-print(engine.pid, flush=True)
-engine.wait()
+program = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
+subprocess.run([sys.executable, "-c", program], stdin=sys.stdin)
 """
 LOOKER = """
 import json, sys
@@ -38,7 +37,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, int]]:
-    """(watcher, engine): a process, and the one that it started."""
+    """(watcher, engine): a process, and the one that it started, which runs."""
     with subprocess.Popen([sys.executable, "-c", WATCHED], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as watcher:
         assert watcher.stdout is not None
         assert watcher.stdin is not None

@@ -12,7 +12,7 @@ from backend.queue.store import Store
 from backend.workspace import Workspace
 from tests.support.jobs import Queue
 
-ROWS = 250_000
+ROWS = 500_000
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_killed_import_leaves_nothing_and_is_done_again(
 ) -> None:
     sets = Datasets(workspace)
     job = store.submit("import_data", {"path": str(many), "name": "many"}).id
-    queue.step(job, 1)
+    queue.counted(job, 1)
     queue.child(job).kill()
     ended = queue.reach(job, "failed", "lost", "succeeded", timeout=60)
     assert ended.state != "succeeded", "it was over before it could be killed"
@@ -48,7 +48,7 @@ def test_a_killed_import_leaves_nothing_and_is_done_again(
 
 def test_a_cancelled_import_leaves_nothing(queue: Queue, store: Store, workspace: Workspace, many: Path) -> None:
     job = store.submit("import_data", {"path": str(many), "name": "many"}).id
-    queue.step(job, 1)
+    queue.counted(job, 1)
     store.cancel(job)
     assert queue.reach(job, "cancelled", "succeeded", timeout=60).state == "cancelled"
     assert Datasets(workspace).list() == []

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from backend.queue import folder, locks, proctree, watcher
+from backend.queue.events import read_events
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
@@ -79,6 +80,15 @@ class Queue:
             lambda: self.store.get(job_id).progress.get("step", 0) >= step, timeout, f"job {job_id} is at step {step}"
         )
         return self.store.get(job_id)
+
+    def counted(self, job_id: int, step: int, timeout: float = 30) -> None:
+        """Wait until the program says so itself, half a second before :meth:`step` sees it: for what is over soon."""
+        path = self.store.job_dir(job_id)
+
+        def there() -> bool:
+            return any(int(event.get("step") or 0) >= step for event in read_events(path)[0])
+
+        until(there, timeout, f"the program of job {job_id} is at step {step}")
 
     def child(self, job_id: int) -> psutil.Process:
         """The program of a running job."""
