@@ -60,6 +60,20 @@ class Learner(Trainer):
         with devices.products(self.loaded.short):
             return super().training_step(*args, **kwargs)
 
+    def try_batch(self) -> None:
+        """The first rows forward and backward as in a step, without one: nothing is learned, counted or said."""
+        model, rows = self.loaded.model, self.train_dataset
+        was = model.training
+        model.train()
+        try:
+            size = min(len(rows), self.args.per_device_train_batch_size)
+            batch = self._prepare_inputs(self.data_collator([rows[number] for number in range(size)]))
+            with devices.products(self.loaded.short):
+                self.compute_loss(model, batch).backward()
+        finally:
+            model.zero_grad(set_to_none=True)
+            model.train(was)
+
     def compute_loss(
         self,
         model: Any,

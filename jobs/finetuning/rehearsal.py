@@ -20,7 +20,7 @@ from backend.errors import PanelError
 from backend.finetune import files
 from backend.finetune.files import Rehearsal
 from backend.i18n import N_
-from jobs.finetuning import checkpoints, loading, memory
+from jobs.finetuning import checkpoints, loading, memory, thread_count
 from jobs.finetuning.callbacks import not_a_number
 from jobs.finetuning.learner import Learner, arguments
 from jobs.finetuning.packing import Packed
@@ -80,6 +80,7 @@ def rehearse(current: Session, phases: Phases) -> Rehearsal:
     given = arguments(job.dir, trial, current.place, STEPS, 0)
     learner = Learner(job.dir, current.loaded, given, rows, None, current.collate, current.model.folder, 1, [clock])
     with phases("rehearse"):
+        thread_count.settle(current, learner)
         learner.train()
         _check(job, clock.losses, "loss")
         evaluated, eval_s = _evaluate(current, learner)

@@ -10,7 +10,7 @@ from backend.errors import DataError
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
 from backend.workspace import open_workspace
-from jobs.finetuning import devices, loading, memory, ranks, rows, thread_count, tokens
+from jobs.finetuning import devices, loading, memory, rows, tokens
 from jobs.finetuning.devices import Place
 from jobs.finetuning.loading import Loaded
 from jobs.finetuning.packing import FILL, Collate, Packed, pack
@@ -22,7 +22,7 @@ from jobs.harness import Job
 @dataclass
 class Session:
     """What one training needs, in memory. learned, measured: tokens of the rows; measured is empty where nothing is held out.
-    load_s: seconds that the model took; before_bytes: of the process before it."""
+    load_s: seconds that the model took; before_bytes: of the process before it. threads: on a processor, once they were chosen."""
 
     job: Job
     spec: FinetuneSpec
@@ -35,6 +35,7 @@ class Session:
     loaded: Loaded
     load_s: float = 0.0
     before_bytes: int = 0
+    threads: int = 0
 
     @property
     def pad(self) -> int:
@@ -78,12 +79,7 @@ def opened(job: Job, spec: FinetuneSpec, folder: str, phases: Phases) -> Session
         job.log("this kind of model reads on over the edges of packed rows: rows are not packed")
     _say_model(job, loaded, place)
     job.check_stop()
-    made = Session(job, spec, folder, place, model, prepared, learned, measured, loaded, took, before)
-    if place.kind == "cpu" and not ranks.several():
-        first = made.packed(learned)
-        batch = made.collate([first[number] for number in range(min(len(first), spec.batch_size))])
-        thread_count.choose(loaded, batch, job.log)
-    return made
+    return Session(job, spec, folder, place, model, prepared, learned, measured, loaded, took, before)
 
 
 def _tokens(job: Job, spec: FinetuneSpec, model: TokenModel, prepared: rows.Prepared, part: str) -> Tokens:

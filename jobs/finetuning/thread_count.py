@@ -11,14 +11,12 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 
-from backend.data.tokens.encoded import IGNORE
-from jobs.finetuning import devices, loading
-from jobs.finetuning.loading import Loaded
+from jobs.finetuning import devices, ranks
+from jobs.finetuning.learner import Learner
+from jobs.finetuning.session import Session
 
 TRIED = 100_000_000
 """Numbers of a model from which on nothing is tried: its matrices give all threads enough to do."""
@@ -30,19 +28,29 @@ WORTH = 1.15
 TRIES = 3
 
 
-def choose(loaded: Loaded, batch: dict[str, Any], say: Callable[[str], None]) -> int:
-    """Let this process compute ``batch``, and all that come after it, with the fewest threads that are quick; how many that are.
+def settle(current: Session, learner: Learner) -> None:
+    """Let this process train ``current`` on a processor with the fewest threads that are quick: chosen with the first rows of
+    ``learner``, once for the rehearsal and the training after it. Call within the phase whose memory a batch takes."""
+    if current.place.kind != "cpu" or ranks.several() or current.threads:
+        return
+    current.threads = choose(learner, current.job.log)
 
-    What was said by ``OMP_NUM_THREADS`` is kept. Neither the model nor the random numbers are changed.
+
+def choose(learner: Learner, say: Callable[[str], None]) -> int:
+    """Let this process compute with the fewest threads that are quick; how many that are.
+
+    What was said by ``OMP_NUM_THREADS`` is kept. Nothing is tried where activations are computed twice to save memory: a trial,
+    which comes before that is arranged, would take what is not there. Neither the model nor the random numbers are changed.
     """
     most = devices.threads()
-    if os.environ.get("OMP_NUM_THREADS") or most == 1 or sum(one.numel() for one in loaded.model.parameters()) >= TRIED:
+    large = sum(one.numel() for one in learner.loaded.model.parameters()) >= TRIED
+    if os.environ.get("OMP_NUM_THREADS") or most == 1 or large or learner.args.gradient_checkpointing:
         return most
 
     def seconds(count: int) -> float:
         torch.set_num_threads(count)
         began = time.perf_counter()
-        _learn_nothing(loaded, batch)
+        learner.try_batch()
         return time.perf_counter() - began
 
     with torch.random.fork_rng(devices=[]):
@@ -72,18 +80,3 @@ def fewest(most: int, seconds: Callable[[int], float]) -> tuple[int, dict[int, f
             break
         chosen, count = count, count // 2
     return chosen, found
-
-
-def _learn_nothing(loaded: Loaded, batch: dict[str, Any]) -> None:
-    """A batch forward and backward, without a step."""
-    model = loaded.model
-    was = model.training
-    model.train()
-    try:
-        learned = batch["targets"].ne(IGNORE)
-        with devices.products(loaded.short):
-            logits = loading.logits(model, batch, loaded.takes)[learned]
-            F.cross_entropy(logits.float(), batch["targets"][learned]).backward()
-    finally:
-        model.zero_grad(set_to_none=True)
-        model.train(was)

@@ -17,7 +17,7 @@ from backend.finetune.files import Rehearsal
 from backend.finetune.plan import Plan
 from backend.i18n import N_
 from backend.specs.finetune import FinetuneSpec
-from jobs.finetuning import checkpoints, loading, ranks, recipes
+from jobs.finetuning import checkpoints, loading, ranks, recipes, thread_count
 from jobs.finetuning.boards import Board
 from jobs.finetuning.callbacks import Watch
 from jobs.finetuning.learner import Learner, arguments
@@ -88,6 +88,8 @@ def _train(current: Session, phases: Phases, board: Board) -> Trained:
     with ranks.together(job, part, current.place.kind):
         learner = watch.learner = learner_of(current, part, [watch])
         collate = current.collate
+        with phases("train"):
+            thread_count.settle(current, learner)
         recipes.note(job.dir, spec, current.place, current.loaded, learner.args, collate.pad, collate.multiple)
         with phases("train"):
             try:
