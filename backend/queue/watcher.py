@@ -36,6 +36,8 @@ LOCK, ADDRESS, RETIRE = "watcher.lock", "watcher.json", "watcher.retire"
 PANEL_LOCK = "panel.lock"
 TICK_S = 0.1
 RECONCILE_S = 1.0
+LEAVE_S = 30.0
+"""How long a new watcher waits for one of another version to leave."""
 
 log = logging.getLogger("tunedeck.watcher")
 _started: list[subprocess.Popen[bytes]] = []
@@ -51,13 +53,14 @@ def code_version() -> str:
 
 
 def ensure_running(workspace: Workspace) -> None:
-    """Start the watcher of ``workspace`` unless one runs; ask one of another version to leave first. Returns at once."""
+    """Start the watcher of ``workspace`` unless one runs; one of another version is asked to leave, and the new one waits for its place:
+    whoever calls this may never call again. Returns at once."""
     _started[:] = [child for child in _started if child.poll() is None]
     if locks.held(workspace.run / LOCK):
-        about = read_json(workspace.run / ADDRESS) or {}
-        if about.get("version") not in (None, code_version()):
-            (workspace.run / RETIRE).touch()
-        return
+        other = _of_another_version(workspace)
+        if other is None:
+            return
+        (workspace.run / RETIRE).write_text(str(other), encoding="utf-8")
     if _started:
         return  # on its way
     with (workspace.logs / "watcher.log").open("ab") as output:
@@ -80,6 +83,22 @@ def running(workspace: Workspace) -> int | None:
     about = read_json(workspace.run / ADDRESS) or {}
     pid = about.get("pid")
     return pid if isinstance(pid, int) else None
+
+
+def _of_another_version(workspace: Workspace) -> int | None:
+    """PID of the watcher that holds the place, where it says that it is of another version than we are."""
+    about = read_json(workspace.run / ADDRESS) or {}
+    return int(about.get("pid", 0)) if about.get("version") not in (None, code_version()) else None
+
+
+def _place(workspace: Workspace) -> int | None:
+    """The lock of the one watcher; None where another one of our version has it, or one of another version does not leave."""
+    deadline = time.monotonic() + LEAVE_S
+    while (lock := locks.acquire(workspace.run / LOCK)) is None:
+        if _of_another_version(workspace) is None or time.monotonic() > deadline:
+            return None
+        time.sleep(TICK_S)
+    return lock
 
 
 class Watcher:
@@ -150,9 +169,13 @@ class Watcher:
 
     def _asked_to_leave(self) -> bool:
         retire = self.workspace.run / RETIRE
-        if not retire.exists():
+        try:
+            asked = retire.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
             return not self.workspace.run.is_dir()
         retire.unlink(missing_ok=True)
+        if asked and asked != str(os.getpid()):
+            return False  # for the one before us, by somebody who was slow
         log.info("another version of TuneDeck takes over")
         return True
 
@@ -170,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
     """See the module's docstring."""
     args = sys.argv[1:] if argv is None else argv
     workspace = open_workspace(Path(args[0]) if args else default_root())
-    lock = locks.acquire(workspace.run / LOCK)
+    lock = _place(workspace)
     if lock is None:
         return 0  # another one was faster
     logging.basicConfig(
