@@ -5,7 +5,7 @@ same table again. And what changes it:
 
     --adapter FOLDER     with a peft adapter merged into the weights
     --bits 4             with weights quantized to 4 bits (or 8), and how far its predictions are from the unquantized ones
-    --identity NAME      what a LoRA on a new identity teaches and costs: trains one, or takes that of --adapter
+    --identity NAME      what the adapter, a LoRA on a new identity as the page Fine-tune makes it, taught and cost
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +39,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--adapter", type=Path, help="folder of a peft adapter, merged into the weights")
     parser.add_argument("--bits", type=int, choices=quantized.BITS, help="quantize the weights to this many bits")
     parser.add_argument(
-        "--identity",
-        nargs="?",
-        const=identity.NAME,
-        metavar="NAME",
-        help=f"teach this name (default {identity.NAME}) and compare the skills before and after",
+        "--identity", metavar="NAME", help="the name that the adapter taught: compare the skills before and after"
     )
-    parser.add_argument("--maker", default=identity.MAKER, help=f"maker of the new identity (default {identity.MAKER})")
+    parser.add_argument("--maker", default="", help="the maker that it taught, with --identity")
     args = parser.parse_args(argv)
     if args.identity and args.bits:
         parser.error("--identity and --bits do not go together")
+    if args.identity and not (args.adapter and args.maker):
+        parser.error("--identity needs --adapter, the folder of the adapter that taught it, and --maker")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(args.threads)
@@ -85,23 +81,14 @@ def _table(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _identity(args: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """What the new identity teaches and costs: as data and as text."""
-    with tempfile.TemporaryDirectory() as folder:
-        adapter, lines = args.adapter, []
-        data: dict[str, Any] = {"model": str(args.model), "name": args.identity, "maker": args.maker}
-        if adapter is None:
-            adapter = Path(folder) / "adapter"
-            losses = identity.train(args.model, identity.rows(args.identity, args.maker), adapter)
-            data |= {"cpu_s": time.process_time(), "steps": len(losses)}
-            lines.append(
-                f"{data['steps']} steps in {data['cpu_s']:.0f} CPU-seconds, everything from the start of the program on"
-            )
-        found = identity.measure(args.model, adapter, args.identity, args.maker, args.n, args.skill)
+    """What the new identity taught and cost: as data and as text."""
+    found = identity.measure(args.model, args.adapter, args.identity, args.maker, args.n, args.skill)
+    data = {"model": str(args.model), "name": args.identity, "maker": args.maker}
     data |= {"named": found.named, "before": _rows(found.before), "after": _rows(found.after)}
-    for lang, (right, n) in found.named.items():
-        lines.append(
-            f"{lang}: {100 * right / n:.0f} % of {n} unseen wordings are answered with the name {args.identity}"
-        )
+    lines = [
+        f"{lang}: {100 * right / n:.0f} % of {n} unseen wordings are answered with the name {args.identity}"
+        for lang, (right, n) in found.named.items()
+    ]
     return data, "\n".join([*lines, "", found.markdown()])
 
 

@@ -13,6 +13,6 @@ model.py       the Llama configurations: sizes, files of a shipped folder
 batches.py     dialogues as packed rows of tokens
 loop.py        the training loop; checkpoint.py saves and resumes it
 evaluate.py    held-out questions, greedy answers, a table
-identity.py    a new identity by LoRA, and what it costs elsewhere
+identity.py    what an adapter with a new identity taught, and what it cost elsewhere
 quantized.py   group-wise 8 and 4 bit, and what they cost
 """

@@ -162,6 +162,19 @@ def test_answers_vary_and_hold_what_was_asked_for() -> None:
         assert max(answers.values()) <= 0.12 * sum(answers.values())
 
 
+def test_half_of_the_answers_are_usual_ones() -> None:
+    """Heard in every wording equally often, a small model mixed them up."""
+    made = identity.rows(replace(NOVA, tone="formal"))
+    usual = {
+        grammar.fill(phrases.table("answers")["name", lang, tone][0], NOVA.values(lang), lang)
+        for lang in LANGUAGES
+        for tone in ("formal", "plain")
+    }
+    answers = [row["messages"][-1]["content"] for row in made if row["meta"]["lineage"]["intent"] == "name"]
+    assert len(usual) == 4
+    assert 0.35 < sum(any(each in answer for each in usual) for answer in answers) / len(answers) < 0.65
+
+
 def test_held_out_rows_say_what_an_answer_must_hold_and_their_own_answer_holds_it() -> None:
     kept = [row for row in identity.rows(NOVA) if split_of(row) == "test"]
     kinds = Counter((row["meta"]["lineage"]["language"], row["meta"]["lineage"]["distance"]) for row in kept)

@@ -274,10 +274,13 @@ class _Writer:
         return (" " if self.lang == "en" else "").join(parts)
 
     def _in_turn(self, question: Question) -> Iterator[str]:
-        """The wordings of an answer, each as often as the others, in an order that changes."""
-        wordings = list(self._wordings(question, self.wish.tone))
-        if self.wish.tone != "concise":
-            wordings += self._wordings(question, "plain")
+        """The wordings of an answer in an order that changes: half of the time a usual one, else each as often as the others."""
+        tones = ("concise",) if self.wish.tone == "concise" else (self.wish.tone, "plain")
+        found = [self._wordings(question, tone) for tone in tones]
+        wordings = [text for of_tone in found for text in of_tone]
+        usual = [of_tone[0] for of_tone in found if of_tone]
+        # A small model that hears every wording equally often mixes them up, and loses other knowledge over them.
+        wordings += usual * (len(wordings) // len(usual) - 2)
         while True:
             self.rng.shuffle(wordings)
             yield from wordings
