@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from backend.queue.rows import LIVE, JobRow
 from ui import context
 
-MOVING_S, STANDING_S = 2, 15
+MOVING_S, LONG_S, STANDING_S = 2, 5, 15
+YOUNG_S = 60.0
+"""A job that has run for longer seldom ends in the next moment, and what it computes with may be the cores that a look takes."""
 
 
 def standing(row: JobRow) -> bool:
@@ -22,4 +26,8 @@ def now() -> int | None:
         return MOVING_S
     if not live:
         return None
-    return STANDING_S if all(standing(row) for row in store.list(states=LIVE, limit=live)) else MOVING_S
+    moving = [row for row in store.list(states=LIVE, limit=live) if not standing(row)]
+    if not moving:
+        return STANDING_S
+    before = time.time() - YOUNG_S
+    return LONG_S if all(row.started is not None and row.started < before for row in moving) else MOVING_S

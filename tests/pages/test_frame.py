@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,12 @@ def test_timers_run_only_while_something_moves(store: Store) -> None:
         db.execute("UPDATE jobs SET state = 'running', service = 1, progress = '{\"phase\": \"load\"}'")
     assert pace.now() == pace.MOVING_S
     with store.write() as db:
+        db.execute("UPDATE jobs SET started = ?", (time.time() - pace.YOUNG_S - 1,))
+    assert pace.now() == pace.LONG_S
+    store.submit("drill", {})
+    assert pace.now() == pace.MOVING_S, "what waits may begin at any time"
+    with store.write() as db:
+        db.execute("DELETE FROM jobs WHERE id <> ?", (row.id,))
         db.execute('UPDATE jobs SET progress = \'{"phase": "ready"}\'')
     assert pace.now() == pace.STANDING_S
     with store.write() as db:
