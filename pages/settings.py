@@ -115,7 +115,7 @@ with right:
 
     st.subheader(_("Workspace"), anchor=False)
     st.caption(_("Everything that TuneDeck knows lies in this folder: jobs, conversations, settings, keys."))
-    st.code(str(workspace.root), language=None)
+    st.code(str(workspace.root), language=None, wrap_lines=True)
     measured = folder_size(str(workspace.root))
     st.caption(
         _("{size} in {files} files. Deleting finished jobs on the Jobs page frees most of it.").format(

@@ -20,7 +20,7 @@ _PROBLEM, _MADE = "access_problem", "key_made"
 def address(workspace: Workspace) -> None:
     """The address, the ssh line, the login link (on request) and the way to replace it."""
     st.caption(_("This panel answers at"))
-    st.code(connect.origin(), language=None)
+    st.code(connect.origin(), language=None, wrap_lines=True)
     st.caption(_("From another computer, run this there first; then the address above opens the panel there too."))
     st.code(ssh_line(port()), language="bash", wrap_lines=True)
     with st.container(horizontal=True):

@@ -44,9 +44,9 @@ def names(here: str, model: str) -> None:
     """What every client asks for: the base URL and the model's name."""
     address, name = st.columns(2)
     address.caption(_("Base URL"))
-    address.code(f"{here}/v1", language=None)
+    address.code(f"{here}/v1", language=None, wrap_lines=True)
     name.caption(_("Model name"))
-    name.code(model, language=None)
+    name.code(model, language=None, wrap_lines=True)
 
 
 def link(model: str, label: str) -> None:

@@ -175,7 +175,7 @@ def _foot(path: Path, row: JobRow, key: str) -> None:
             disabled=not size,
         )
         st.caption(_("{size} on the server:").format(size=words.size(size)), width="content")
-        st.code(str(path), language=None)
+        st.code(str(path), language=None, wrap_lines=True)
 
 
 def _download(path: Path) -> bytes:

@@ -7,16 +7,16 @@ GPU job, so that a large job is never starved by small ones.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from backend.memory import machine
+from backend.queue import ports
+from backend.queue.ports import PORTS
 from backend.queue.rows import JobRow
 
 MIB = 1 << 20
-PORTS = range(23400, 24000)
 Lease = dict[str, Any]
 
 
@@ -48,23 +48,12 @@ class Plan:
     waits: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
-def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def plan(
     queued: list[JobRow],
     live: list[JobRow],
     gpus: list[Card],
     cpu_slots: int,
-    port_free: Callable[[int], bool] = port_is_free,
+    port_free: Callable[[int], bool] = ports.is_free,
 ) -> Plan:
     """Which queued jobs can start now, and why the others wait. ``queued`` in dispatch order."""
     result = Plan()

@@ -18,6 +18,7 @@ from backend.catalog.fitting import spare_tokens
 from backend.engines import ENGINES, Place, adapters, check
 from backend.engines.lmdeploy import LMDeployEngine
 from backend.envs import running
+from backend.queue import ports
 from backend.servers import Server
 from backend.specs.serve import ServeSpec
 from backend.workspace import open_workspace
@@ -142,9 +143,14 @@ def _common(engine: str, name: str, port: int, path: str) -> dict[str, Any]:
 
 
 def _port(job: Job) -> int:
-    """The one leased; for a run by hand, which has no queue, a free one."""
+    """The one leased, or the next one where it was taken since; for a run by hand, which has no queue, a free one."""
     if job.ports:
-        return job.ports[0]
+        port = ports.take((*job.ports, *ports.PORTS))
+        if port is None:
+            return job.ports[0]  # the engine's own words say who is there
+        if port not in job.ports:
+            job.log(f"port {job.ports[0]} was taken since it was leased: this server listens on {port}")
+        return port
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -16,7 +16,7 @@ from backend.workspace import open_workspace
 from tests.support import axe
 from tests.support.browser import DESKTOP, PHONE, Visitor, at_rest, overflow, settle
 from tests.support.every_page import PAGES, PARTS, fill, go
-from tests.support.panel import Panel
+from tests.support.panel import Panel, start_panel
 from tests.support.stub_openai import published, stub
 from tests.support.wait import until
 
@@ -35,6 +35,16 @@ FOCUS = """button => {
 INSIDE = "() => document.activeElement.closest('[role=dialog]') !== null"
 MOST_TABS = 120
 _met: dict[str, set[axe.Known]] = {}
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    """A panel whose workspace lies deep: its path is wider than a phone."""
+    running = start_panel(
+        tmp_path_factory.mktemp("home") / "of somebody with a long name" / "models and data of the group"
+    )
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ def _key() -> None:
     if fresh:
         st.code(examples.export(fresh), language="bash", wrap_lines=True)
     else:
-        st.code(examples.export(), language="bash")
+        st.code(examples.export(), language="bash", wrap_lines=True)
     with st.expander(_("Make a key here"), icon=":material/key:", expanded=bool(fresh)):
         access.new_key(Keys(context.workspace()))
 

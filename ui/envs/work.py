@@ -68,7 +68,7 @@ def ended(row: JobRow, engine: Engine) -> None:
         result = context.store().result(row.id) or {}
         said = _("The bundle is made. Copy this folder to the other machine, and install from it there, under More.")
         st.markdown(":green[:material/check_circle:] " + said)
-        st.code(str(result.get("folder", "")), language=None)
+        st.code(str(result.get("folder", "")), language=None, wrap_lines=True)
 
 
 def _step(name: str, place: int) -> str:

@@ -186,4 +186,4 @@ def _evidence(row: JobRow, record: files.OutOfMemory, key: str) -> None:
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)
         tail = logs.tail(path, lines=60).text
         if tail:
-            st.code(tail, language=None)
+            st.code(tail, language=None, wrap_lines=True)

@@ -106,7 +106,7 @@ def _overview(row: JobRow) -> None:
             st.markdown(
                 f"**{errors.plain(str(item.get('label') or item.get('kind')))}** · {words.stamp(item.get('t'))}"
             )
-            st.code(str(item.get("path", "")), language=None)
+            st.code(str(item.get("path", "")), language=None, wrap_lines=True)
 
 
 def _timeline(row: JobRow, phases: list[Phase]) -> None:
@@ -130,9 +130,9 @@ def _command(row: JobRow) -> None:
     st.markdown(_("The exact command. It also runs in a shell on the server, without the panel."))
     st.code(f"cd {shlex.quote(str(ROOT))} && {shlex.join(store.command(row.id))}", language="bash", wrap_lines=True)
     st.markdown(_("Its settings, as they were submitted:"))
-    st.code(json.dumps(store.spec(row.id), ensure_ascii=False, indent=2), language="json")
+    st.code(json.dumps(store.spec(row.id), ensure_ascii=False, indent=2), language="json", wrap_lines=True)
     st.markdown(_("Its folder on the server:"))
-    st.code(str(store.job_dir(row.id)), language=None)
+    st.code(str(store.job_dir(row.id)), language=None, wrap_lines=True)
     rows = []
     for number in log_view.attempts(row):
         info = (store.job_dir(row.id) / f"attempt-{number}.log").stat()
