@@ -12,6 +12,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
+from backend.data.make import identity as make
 from backend.data.rows import Row
 from backend.data.store import Datasets
 from backend.data.tokens import mask
@@ -27,24 +28,41 @@ from jobs.finetuning.types import Trained
 from jobs.harness import Job, Stopped
 from jobs.starter import evaluate, identity
 from jobs.starter.dialogue import Dialogue, Lang
-from tests.support import datasets, lora
+from tests.support import datasets, homes, lora
+from tests.support.finetune_jobs import run
 
 pytestmark = pytest.mark.timeout(400)  # whoever is first waits for a training of its own
 
 STARTER = ROOT / "models" / "starter"
 LANGS: tuple[Lang, Lang] = ("en", "zh")
-SHORT = identity.Preset(steps=40, dialogues=400, batch_tokens=512, learning_rate=2e-3, replay=0.3)
+SHORT: dict[str, Any] = {
+    "model": str(STARTER),
+    "dataset": "Nova",
+    "max_length": 256,
+    "accumulation": 1,
+    "max_steps": 60,
+    "learning_rate": 2e-3,
+    "lora_rank": 16,
+    "lora_alpha": 32,
+    "lora_dropout": 0.0,
+    "target_modules": ["gate_proj", "up_proj", "down_proj"],
+    "replay": 0.3,
+    "own_replay": False,
+    "eval_every": 60,
+    "save_every": 60,
+    "sample_every": 60,
+}
 FOREVER = float("inf")
 
 
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that learned the name Nova, by a short training."""
-    logging.disable_progress_bar()
-    torch.set_num_threads(1)  # two wait for each other where somebody else has one of two cores
-    out = tmp_path_factory.mktemp("taught") / "adapter"
-    identity.train(STARTER, identity.rows("Nova", "Example Labs", preset=SHORT), out, SHORT)
-    return out
+    home = tmp_path_factory.mktemp("taught")
+    with homes.working_on(home / "workspace") as workspace:
+        datasets.keep(workspace, "Nova", make.rows(make.IdentityWish(name="Nova", maker="Example Labs")))
+        run(home / "job", **SHORT)
+    return home / "job" / files.ADAPTER
 
 
 @pytest.fixture(scope="module")
