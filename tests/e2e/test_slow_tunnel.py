@@ -17,6 +17,8 @@ from tests.support.every_page import PAGES, fill, go
 from tests.support.panel import Panel
 from tests.support.wait import until
 
+pytestmark = pytest.mark.timeout(600)  # two minutes and more: where files run side by side, it begins early
+
 Visit = Callable[..., Visitor]
 DELAY_S, RATE = 0.3, 200_000
 MOST_BYTES = 300_000
