@@ -43,7 +43,8 @@ learn more in the same time than few long ones."""
 TAUGHT_RATES: dict[Engine, float] = {"peft": 1.3e-3, "xtuner": 2e-3}
 """With :data:`STEPS` and adapters on the feed-forward matrices alone, the model that ships with TuneDeck answered 44 of 46 usual questions for its
 name in English and 49 of 54 in Chinese, and 116 of 124 general ones (before: 121). With all matrices, which take half as long again for a step, it
-was 43, 46 and 112; with those of the attention alone 36, 43 and 105. XTuner: 41, 51 and 117."""
+was 43, 46 and 112; with those of the attention alone 36, 43 and 105. XTuner: 41, 51 and 117. With half of the answers in usual wordings
+(:mod:`backend.data.make.identity`), on another processor: 42, 51 and 117, where it had been 45, 50 and 114."""
 TOOLS_RATE, TOOLS_EPOCHS, TOOLS_REPLAY = 1.5e-3, 3.0, 0.5
 """Of a small model that learns to call tools: copying a question's words into a call takes a large adapter and several epochs. With 400 kept turns the model
 that ships with TuneDeck passed 9 of the check's 20 tasks (before: 4) and answered 112 of 124 general questions (121); without general
