@@ -60,7 +60,7 @@ def ensure_running(workspace: Workspace) -> None:
         other = _of_another_version(workspace)
         if other is None:
             return
-        (workspace.run / RETIRE).write_text(str(other), encoding="utf-8")
+        write_json(workspace.run / RETIRE, other)  # whole or not at all: who reads nothing takes itself to be meant
     if _started:
         return  # on its way
     with (workspace.logs / "watcher.log").open("ab") as output:
