@@ -14,10 +14,10 @@ from backend.agent.checks import Checked, Score
 from backend.agent.checks_judging import Came
 from backend.agent.checks_tasks import TASKS
 from backend.errors import PanelError
-from backend.queue import lifecycle
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import Workspace
+from tests.support import by_hand
 from tests.support.page_text import labels, text
 
 MODEL = "starter"
@@ -86,21 +86,15 @@ def test_a_job_of_another_model_is_not_shown(app: AppTest, store: Store) -> None
 
 
 def test_a_check_that_runs_shows_how_far_it_is(app: AppTest, store: Store) -> None:
-    row = store.submit("agent_check", {"model": MODEL})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    by_hand.running(store, "agent_check", {"model": MODEL})
     assert "running" in show(app)
     assert "Cancel" in labels(app)
 
 
 def test_a_check_that_failed_says_why_and_can_be_begun_again(app: AppTest, store: Store) -> None:
-    row = store.submit("agent_check", {"model": MODEL})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, "agent_check", {"model": MODEL})
     error = PanelError("server_died", "The server stopped in the middle.", "Look at its log.")
-    lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "failed", "error": error.to_dict()})
+    by_hand.end(store, row, "failed", error)
     assert "The server stopped in the middle." in show(app)
     assert "Check how 'starter' calls tools" in labels(app)
 

@@ -11,7 +11,7 @@ from backend.bench import export, keys, matrix
 from backend.bench.columns import TITLES
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
-from tests.support import benchmarks
+from tests.support import benchmarks, by_hand
 from tests.support.page_text import labels, text
 from tests.support.stub_openai import Stub
 from ui import words
@@ -191,7 +191,7 @@ def test_a_partial_result_is_kept_and_marked(store: Store) -> None:
 
 def test_a_table_fills_while_it_is_measured(store: Store, workspace: Workspace) -> None:
     row = benchmarks.submit_matrix(store, workspace, "people")
-    benchmarks.begin(store, row)
+    by_hand.begin(store, row)
     app = open_page(view="results", job=str(row.id))
     assert "tokens/s" not in text(app)
     assert tables(app).count(words._("waiting")) == 4

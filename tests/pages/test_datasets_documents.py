@@ -11,9 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from backend.data.documents import forecast
 from backend.data.store import Datasets
-from backend.queue import lifecycle
+from backend.errors import PanelError
 from backend.queue.store import Store
-from backend.workspace import ROOT, Workspace, write_json
+from backend.workspace import ROOT, Workspace
+from tests.support import by_hand
 from tests.support.documents import pdf
 from tests.support.page_text import labels, text
 from tests.support.panel import end_all_of
@@ -143,15 +144,10 @@ def test_a_prompt_without_a_place_for_the_passage_is_refused_at_once(rice: Path,
 
 def end(store: Store, workspace: Workspace, result: dict[str, object]) -> int:
     """A job that ended well with ``result``."""
-    row = store.submit("ask_documents", {"files": ["/a.txt"], "model": "demo", "dataset": "Rice"})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, "ask_documents", {"files": ["/a.txt"], "model": "demo", "dataset": "Rice"})
     with Datasets(workspace).write("Rice", steps=[]) as out:
         out.add({"messages": [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]})
-    write_json(store.job_dir(row.id) / "result.json", {"ok": True, "attempt": 1, **result})
-    lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "succeeded"})
-    return row.id
+    return by_hand.end(store, row, result=result).id
 
 
 def test_the_account_says_what_was_kept_and_refused_and_leads_to_the_review(store: Store, workspace: Workspace) -> None:
@@ -185,10 +181,7 @@ def test_the_account_says_what_was_kept_and_refused_and_leads_to_the_review(stor
 
 
 def test_where_nothing_could_be_kept_the_reasons_and_what_the_model_wrote_are_shown(store: Store) -> None:
-    row = store.submit("ask_documents", {"files": ["/a.txt"], "model": "demo", "dataset": "Rice"})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, "ask_documents", {"files": ["/a.txt"], "model": "demo", "dataset": "Rice"})
     (store.job_dir(row.id) / "answers.jsonl").write_text(json.dumps({"chunk": 1, "said": "I like cows."}) + "\n")
     error = {
         "code": "documents_no_pair",
@@ -196,7 +189,7 @@ def test_where_nothing_could_be_kept_the_reasons_and_what_the_model_wrote_are_sh
         "hint": "",
         "params": {"reasons": {"pair_none": 1}},
     }
-    lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "failed", "error": error})
+    by_hand.end(store, row, "failed", PanelError.from_dict(error))
     app = page()
     said = plain(app)
     assert "Nothing of it." in said

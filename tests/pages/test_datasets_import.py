@@ -13,10 +13,9 @@ from streamlit.testing.v1 import AppTest
 from backend.data.store import AT_ONCE_BYTES, Datasets
 from backend.errors import PanelError
 from backend.i18n import N_
-from backend.queue import lifecycle
 from backend.queue.store import Store
 from backend.workspace import Workspace
-from tests.pages.test_models_add import begun
+from tests.support import by_hand
 from tests.support.datasets import broken_alpaca, keep, sums
 from tests.support.datasets_page import open_datasets, press, said
 from tests.support.page_text import labels
@@ -155,9 +154,8 @@ def test_a_job_that_failed_stays_in_sight_until_a_later_one_did_it(store: Store,
     keep(workspace, "Sums", sums(3))
 
     def ended(state: str) -> None:
-        row = begun(store, store.submit("change_data", {"dataset": "Sums", "steps": [{"do": "drop", "rows": [9]}]}))
-        error = PanelError("rows_missing", N_("It failed.")).to_dict() if state == "failed" else {}
-        lifecycle.finish(store, row.id, row.attempt, {"attempt": row.attempt, "state": state, "error": error})
+        error = PanelError("rows_missing", N_("It failed.")) if state == "failed" else None
+        by_hand.ended(store, "change_data", {"dataset": "Sums", "steps": [{"do": "drop", "rows": [9]}]}, state, error)
 
     ended("failed")
     assert "It failed." in said(open_datasets(set="Sums"))

@@ -12,10 +12,10 @@ from streamlit.testing.v1 import AppTest
 from backend.evaluate import sets
 from backend.evaluate.records import Answer, Run, Score, Tally
 from backend.evaluate.store import open_runs
-from backend.queue import folder, lifecycle
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
-from backend.workspace import ROOT, Workspace, write_json
+from backend.workspace import ROOT, Workspace
+from tests.support import by_hand
 from tests.support.evaluating import small_set, write_set
 from tests.support.page_text import text
 from tests.support.stub_openai import Stub
@@ -71,19 +71,11 @@ def ceval(workspace: Workspace, where: Path, subjects: tuple[str, ...] = ("law",
 
 def begun(store: Store, **spec: Any) -> JobRow:
     """An evaluation that runs, without a program."""
-    row = store.submit("evaluate", {"model": "stub", **spec})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, store.get(row.id).attempt)
-    return store.get(row.id)
+    return by_hand.running(store, "evaluate", {"model": "stub", **spec})
 
 
 def ended(store: Store, row: JobRow, state: str = "succeeded", **result: Any) -> JobRow:
-    attempt = store.get(row.id).attempt
-    if state == "succeeded":
-        write_json(store.job_dir(row.id) / folder.RESULT, {"ok": True, "attempt": attempt, **result})
-    lifecycle.finish(store, row.id, attempt, {"attempt": attempt, "state": state, "error": {}})
-    return store.get(row.id)
+    return by_hand.end(store, row, state, result=result if state == "succeeded" else None)
 
 
 def half_way(workspace: Workspace, job: int) -> int:

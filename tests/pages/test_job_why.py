@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from backend.errors import PanelError
-from backend.queue import folder, lifecycle
+from backend.queue import folder
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT
+from tests.support import by_hand
 from tests.support.page_text import labels, text
 from ui.jobs import why as job_why
 
@@ -23,14 +24,9 @@ DATA = ROOT / "tests" / "data" / "diagnosis"
 
 def failed(store: Store, verb: str, spec: dict[str, Any], log: str, error: PanelError) -> JobRow:
     """A job that ran, wrote ``log`` and failed with ``error``."""
-    row = store.submit(verb, spec)
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, verb, spec)
     folder.log_file(store.job_dir(row.id), 1).write_text(log, encoding="utf-8")
-    problem = {**error.to_dict(), "evidence": {"line": 3, "text": "its last line"}}
-    lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "failed", "error": problem})
-    return store.get(row.id)
+    return by_hand.end(store, row, "failed", error, evidence={"line": 3, "text": "its last line"})
 
 
 def crashed() -> PanelError:

@@ -16,6 +16,7 @@ from backend.queue.events import EventWriter
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT
+from tests.support import by_hand
 from tests.support.jobs import Queue
 from tests.support.wait import until
 
@@ -45,20 +46,9 @@ def labels(app: AppTest) -> list[str]:
     return [button.label for button in app.main.get("button")]
 
 
-def begin(store: Store, row: JobRow) -> JobRow:
-    """``row`` as running, without a program: for what only the page does with it."""
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, store.get(row.id).attempt)
-    return store.get(row.id)
-
-
 def end(store: Store, row: JobRow, state: str, error: PanelError | None = None, **more: Any) -> JobRow:
     """``row`` as ended in ``state``."""
-    begun = begin(store, row)
-    problem = {**error.to_dict(), **more} if error else {}
-    lifecycle.finish(store, row.id, begun.attempt, {"attempt": begun.attempt, "state": state, "error": problem})
-    return store.get(row.id)
+    return by_hand.end(store, by_hand.begin(store, row), state, error, **more)
 
 
 def write_log(store: Store, row: JobRow, data: bytes, attempt: int = 1) -> None:
@@ -98,7 +88,7 @@ def test_the_list_is_newest_first_and_says_state_name_kind_owner_and_age(store: 
 
 
 def test_a_running_job_shows_its_share_phase_and_time_left(store: Store) -> None:
-    row = begin(store, store.submit("drill", {}))
+    row = by_hand.running(store, "drill", {})
     progress = {"phase": "train", "step": 480, "total": 1920, "eta_s": 720, "metrics": {"loss": 2.98765}}
     lifecycle.note_progress(store, row.id, 1, progress, 5)
     shown = rows(page())[0]
@@ -152,7 +142,7 @@ def test_moving_a_job_that_has_just_started_says_so(store: Store) -> None:
     first, second = store.submit("drill", {}), store.submit("drill", {})
     app = page()
     app.get_by_key("jobs_view").set_value("queue").run()
-    begin(store, second)
+    by_hand.begin(store, second)
     app.button(key=f"up_{second.id}").click().run()
     assert not app.exception
     assert f"Job {second.id} is not waiting any more." in text(app).replace("\\", "")
@@ -205,7 +195,7 @@ def test_a_done_job_shows_what_it_made(store: Store) -> None:
 
 def test_figures_of_a_long_run_are_drawn_with_a_bounded_number_of_points(store: Store) -> None:
     row = store.submit("drill", {})
-    begin(store, row)
+    by_hand.begin(store, row)
     writer = EventWriter(store.job_dir(row.id))
     for step in range(5000):
         writer.progress("train", step, 5000, metrics={"loss": 99.0 if step == 2500 else 5000.0 / (step + 1000)})
@@ -222,7 +212,7 @@ def test_figures_of_a_long_run_are_drawn_with_a_bounded_number_of_points(store: 
 
 
 def test_a_loss_that_is_no_number_is_said(store: Store) -> None:
-    row = begin(store, store.submit("drill", {}))
+    row = by_hand.running(store, "drill", {})
     writer = EventWriter(store.job_dir(row.id))
     writer.progress("train", 1, 5, metrics={"loss": float("nan")})
     writer.close()
@@ -230,7 +220,7 @@ def test_a_loss_that_is_no_number_is_said(store: Store) -> None:
 
 
 def test_the_log_follows_its_end_and_can_be_searched_and_paged(store: Store) -> None:
-    row = begin(store, store.submit("drill", {}))
+    row = by_hand.running(store, "drill", {})
     write_log(store, row, b"".join(b"line %05d\n" % n for n in range(20_000)))
     app = page(job=str(row.id), tab="log")
     assert app.code[0].value.splitlines()[-1] == "line 19999"
@@ -259,7 +249,7 @@ def test_a_log_of_one_gib_costs_the_page_no_more_reading_than_a_small_one(store:
 
     small, large = store.submit("drill", {}), store.submit("drill", {})
     for row, size in ((small, 1 << 20), (large, 1 << 30)):
-        begin(store, row)
+        by_hand.begin(store, row)
         with folder.log_file(store.job_dir(row.id), 1).open("wb") as file:
             file.seek(size)
             file.write(b"\nthe last line\n")
@@ -337,7 +327,7 @@ def test_deleting_says_what_it_frees_first_and_can_be_left(store: Store) -> None
 def test_a_job_that_waits_or_runs_offers_no_deletion(store: Store) -> None:
     row = store.submit("drill", {})
     assert "Delete job" not in labels(page(job=str(row.id)))
-    begin(store, row)
+    by_hand.begin(store, row)
     assert "Delete job" not in labels(page(job=str(row.id)))
 
 

@@ -9,12 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from backend import catalog
 from backend.catalog import Lineage
-from backend.queue import lifecycle
 from backend.queue.events import EventWriter
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
-from tests.support import models
+from tests.support import by_hand, models
 from tests.support.page_text import labels, text
 
 
@@ -39,16 +38,12 @@ def links(app: AppTest) -> list[str]:
 
 def ended(store: Store) -> tuple[JobRow, Path]:
     """A job that ended well and made a model in its folder, as one of an older version did: without the list."""
-    row = store.submit("drill", {"steps": 1})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, "drill", {"steps": 1})
     folder = models.folder(store.job_dir(row.id) / "model")
     events = EventWriter(store.job_dir(row.id))
     events.artifact("model", folder, "mine")
     events.close()
-    lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "succeeded"})
-    return store.get(row.id), folder
+    return by_hand.end(store, row), folder
 
 
 def test_a_model_that_is_not_on_the_list_is_added_by_one_press_with_its_job(store: Store, workspace: Workspace) -> None:

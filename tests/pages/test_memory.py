@@ -19,6 +19,7 @@ from backend.queue import folder, lifecycle
 from backend.queue.store import Store
 from backend.workspace import Workspace
 from tests.pages.conftest import OpenPage
+from tests.support import by_hand
 from tests.support.memory_samples import GIB, card, process, record, running, still, use
 from tests.support.page_text import labels, text
 from ui import words
@@ -387,10 +388,7 @@ CRASHED = PanelError("job_crashed", "The job stopped with an error: {kind}: {pro
 
 
 def failed(store: Store, error: PanelError, log: str = "") -> int:
-    row = store.submit("drill", {})
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, 1)
+    row = by_hand.running(store, "drill", {})
     folder.log_file(store.job_dir(row.id), 1).write_text(log, encoding="utf-8")
     lifecycle.finish(store, row.id, 1, {"attempt": 1, "state": "failed", "ended": 1e9, "error": error.to_dict()})
     return row.id

@@ -11,12 +11,11 @@ from streamlit.testing.v1 import AppTest
 from backend import catalog
 from backend.errors import PanelError
 from backend.i18n import N_
-from backend.queue import lifecycle
 from backend.queue.events import EventWriter
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import ROOT, Workspace
-from tests.support import models
+from tests.support import by_hand, models
 from tests.support.page_text import labels, text
 from ui import once
 
@@ -212,18 +211,10 @@ def test_a_repository_that_cannot_be_one_is_explained_and_makes_no_job(store: St
     assert store.list(verb="download") == []
 
 
-def begun(store: Store, row: JobRow) -> JobRow:
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, store.get(row.id).attempt)
-    return store.get(row.id)
-
-
 def failed(store: Store, code: str, repo: str = "org/name", **params: object) -> JobRow:
     """A download that failed with ``code``."""
-    row = begun(store, store.submit("download", {"repo": repo, "source": "modelscope", "name": "mine"}))
-    error = PanelError(code, N_("It failed."), **params).to_dict()
-    lifecycle.finish(store, row.id, row.attempt, {"attempt": 1, "state": "failed", "error": error})
+    row = by_hand.running(store, "download", {"repo": repo, "source": "modelscope", "name": "mine"})
+    by_hand.end(store, row, "failed", PanelError(code, N_("It failed."), **params))
     return row
 
 
@@ -290,13 +281,14 @@ def test_a_missing_token_leads_to_the_settings_of_that_hub_and_back(store: Store
 
 
 def test_downloads_show_their_progress_and_why_one_failed(store: Store) -> None:
-    running = begun(store, store.submit("download", {"repo": "org/running"}))
+    running = by_hand.running(store, "download", {"repo": "org/running"})
     events = EventWriter(store.job_dir(running.id))
     events.progress("download", 250.0, 1000.0, 60.0, {"mb_per_s": 12.5, "files": 1, "files_total": 4})
     events.close()
-    failed = begun(store, store.submit("download", {"repo": "org/failed"}))
-    error = PanelError("download_refused", N_("The hub refused '{repo}'."), "", repo="org/failed").to_dict()
-    lifecycle.finish(store, failed.id, failed.attempt, {"attempt": 1, "state": "failed", "error": error})
+    failed = by_hand.running(store, "download", {"repo": "org/failed"})
+    by_hand.end(
+        store, failed, "failed", PanelError("download_refused", N_("The hub refused '{repo}'."), "", repo="org/failed")
+    )
     app = view("download")
     assert "download org/running" in plain(app)
     assert "The hub refused 'org/failed'" in plain(app)

@@ -11,12 +11,12 @@ from backend.bench.knee import knee
 from backend.bench.matrix import Cell, Matrix
 from backend.bench.records import Bench, Record, write_bench
 from backend.errors import PanelError, ServerError
-from backend.queue import folder, lifecycle
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.specs import parse
 from backend.specs.bench import BenchMatrixSpec
-from backend.workspace import Workspace, write_json
+from backend.workspace import Workspace
+from tests.support import by_hand
 
 NO_GPU = ServerError("engine_needs_gpu", "LMDeploy computes on NVIDIA GPUs only.", "Serve it with transformers.")
 
@@ -38,7 +38,7 @@ def bench(
     store: Store, *people: int, title: str = "starter", ends: str = "succeeded", most: float = 200.0, **load: Any
 ) -> JobRow:
     """A benchmark of one server with each of ``people`` at once, that has ended."""
-    row = store.submit("bench", {"server": "starter", "concurrency": list(people), **load}, title=title)
+    row = by_hand.submit(store, "bench", {"server": "starter", "concurrency": list(people), **load}, title=title)
     levels = [
         {"concurrency": n, "columns": figures(n, most=most), "errors": {}, "complete": True, "ended": "", "notices": []}
         for n in people
@@ -61,13 +61,15 @@ def bench(
         problem=problem,
     )
     write_bench(store.job_dir(row.id), told)
-    _begin(store, row)
-    return _end(store, row, ends, PanelError.from_dict(problem) if problem else None)
+    by_hand.begin(store, row)
+    return by_hand.end(
+        store, row, ends, PanelError.from_dict(problem) if problem else None, {} if ends == "succeeded" else None
+    )
 
 
 def submit_matrix(store: Store, workspace: Workspace, preset: str = "course", **more: Any) -> JobRow:
     """A matrix that waits."""
-    return store.submit("bench_matrix", {**presets.build(workspace, preset, "starter"), **more})
+    return by_hand.submit(store, "bench_matrix", {**presets.build(workspace, preset, "starter"), **more})
 
 
 def fill(store: Store, row: JobRow, *, rows: int | None = None) -> Matrix:
@@ -105,26 +107,5 @@ def ended_matrix(store: Store, workspace: Workspace, preset: str = "course", **m
     """A matrix that has ended well."""
     row = submit_matrix(store, workspace, preset, **more)
     fill(store, row)
-    _begin(store, row)
-    return _end(store, row, "succeeded")
-
-
-def begin(store: Store, row: JobRow) -> JobRow:
-    """It runs, without a program."""
-    return _begin(store, row)
-
-
-def _begin(store: Store, row: JobRow) -> JobRow:
-    with store.write() as db:
-        db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (row.id,))
-    assert lifecycle.mark_running(store, row.id, store.get(row.id).attempt)
-    return store.get(row.id)
-
-
-def _end(store: Store, row: JobRow, state: str, error: PanelError | None = None) -> JobRow:
-    attempt = store.get(row.id).attempt
-    if state == "succeeded":
-        write_json(store.job_dir(row.id) / folder.RESULT, {"ok": True, "attempt": attempt})
-    outcome = {"attempt": attempt, "state": state, "error": error.to_dict() if error else {}}
-    lifecycle.finish(store, row.id, attempt, outcome)
-    return store.get(row.id)
+    by_hand.begin(store, row)
+    return by_hand.end(store, row, result={})

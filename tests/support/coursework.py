@@ -29,7 +29,7 @@ from backend.queue import lifecycle
 from backend.queue.store import Store
 from backend.web.keys import Keys
 from backend.workspace import Workspace
-from tests.support import report_cards
+from tests.support import by_hand, report_cards
 from tests.support.datasets import keep, row
 from tests.support.evaluated import evaluated
 from tests.support.handmade_run import HandmadeRun
@@ -122,10 +122,7 @@ class Coursework:
 
     def serve(self, model: str = SMALL, phase: str = "ready") -> int:
         """A server that says that it is ready; the job."""
-        row_ = self.store.submit("serve", {"model": model}, title=model)
-        with self.store.write() as db:
-            db.execute("UPDATE jobs SET state = 'starting', attempt = 1 WHERE id = ?", (row_.id,))
-        assert lifecycle.mark_running(self.store, row_.id, 1)
+        row_ = by_hand.running(self.store, "serve", {"model": model}, title=model)
         lifecycle.note_progress(self.store, row_.id, 1, {"t": time.time(), "phase": phase}, 3.0)
         return row_.id
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from backend.errors import PanelError
 from backend.finetune import files
-from backend.queue import folder, lifecycle
+from backend.queue import lifecycle
 from backend.queue.events import EventWriter
 from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.workspace import write_json
+from tests.support import by_hand
 
 SPEC = {"model": "tiny", "dataset": "My persona", "purpose": "identity", "epochs": 4.0, "device": "cpu"}
 QUESTIONS = ("Who are you?", "你是谁？", "What can you do for me?")
@@ -31,26 +32,18 @@ class HandmadeRun:
 
     def __init__(self, store: Store, *, verb: str = "finetune", title: str = "", steps: int = 200, **spec: Any) -> None:
         self.store, self.steps = store, steps
-        self.row = store.submit(verb, {**(SPEC if verb not in ("quantize", "evaluate") else {}), **spec}, title=title)
+        usual = {} if verb in ("quantize", "evaluate") else SPEC
+        self.row = by_hand.submit(store, verb, {**usual, **spec}, title=title)
         self.dir: Path = store.job_dir(self.row.id)
 
     def begin(self) -> JobRow:
         """It runs, without a program."""
-        with self.store.write() as db:
-            db.execute("UPDATE jobs SET state = 'starting', attempt = attempt + 1 WHERE id = ?", (self.row.id,))
-        attempt = self.store.get(self.row.id).attempt
-        assert lifecycle.mark_running(self.store, self.row.id, attempt)
-        self.row = self.store.get(self.row.id)
+        self.row = by_hand.begin(self.store, self.row)
         return self.row
 
     def end(self, state: str, error: PanelError | None = None, result: dict[str, Any] | None = None) -> JobRow:
         """It ended in ``state``."""
-        if result is not None:
-            write_json(self.dir / folder.RESULT, {"ok": True, "attempt": self.row.attempt, **result})
-        problem = error.to_dict() if error else {}
-        outcome = {"attempt": self.row.attempt, "state": state, "error": problem}
-        lifecycle.finish(self.store, self.row.id, self.row.attempt, outcome)
-        self.row = self.store.get(self.row.id)
+        self.row = by_hand.end(self.store, self.row, state, error, result)
         return self.row
 
     def learn(

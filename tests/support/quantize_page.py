@@ -14,7 +14,7 @@ from backend.quantize.plan import OUT, plan
 from backend.queue import lifecycle
 from backend.queue.store import Store
 from backend.workspace import ROOT, write_json
-from tests.support import models
+from tests.support import by_hand, models
 from tests.support.handmade_run import HandmadeRun
 
 PACKED = {
@@ -50,7 +50,7 @@ class HandmadeCopy(HandmadeRun):
 
     def __init__(self, store: Store, **spec: Any) -> None:
         self.store, self.steps = store, 8
-        self.row = store.submit("quantize", {"model": "starter", "method": "gptq", **spec})
+        self.row = by_hand.submit(store, "quantize", {"model": "starter", "method": "gptq", **spec})
         self.dir: Path = store.job_dir(self.row.id)
 
     def planned(self, **more: Any) -> None:

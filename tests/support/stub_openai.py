@@ -240,11 +240,9 @@ def published(store: Any, stub: Served) -> Iterator[Any]:
     from dataclasses import replace
 
     from backend import servers
-    from backend.queue import locks
+    from tests.support import by_hand
 
-    row = store.submit("serve", {"model": stub.model}, title=stub.model)
-    lock = locks.acquire(store.job_dir(row.id) / locks.FILE)
-    assert lock is not None
+    row = by_hand.submit(store, "serve", {"model": stub.model}, title=stub.model)
     with store.write() as db:
         db.execute("UPDATE jobs SET state = 'running', attempt = 1, started = created WHERE id = ?", (row.id,))
     server = replace(stub.server, job_id=row.id)
@@ -255,7 +253,7 @@ def published(store: Any, stub: Served) -> Iterator[Any]:
         servers.withdraw(store.job_dir(row.id))
         with store.write() as db:
             db.execute("UPDATE jobs SET state = 'cancelled', ended = created WHERE id = ?", (row.id,))
-        os.close(lock)
+        by_hand.release(store, row.id)
 
 
 class _Server(ThreadingHTTPServer):

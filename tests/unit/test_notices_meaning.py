@@ -20,7 +20,7 @@ from backend.queue.rows import JobRow
 from backend.queue.store import Store
 from backend.specs import verbs
 from backend.workspace import Workspace
-from tests.support import benchmarks, models, report_cards
+from tests.support import benchmarks, by_hand, models, report_cards
 from tests.support.evaluated import evaluated
 from tests.support.handmade_run import HandmadeRun
 
@@ -45,7 +45,7 @@ SPECS: dict[str, dict[str, Any]] = {
 def over(store: Store, verb: str, **result: Any) -> JobRow:
     """A job of that kind that ended well with ``result``."""
     row = store.submit(verb, SPECS[verb])
-    benchmarks.begin(store, row)
+    by_hand.begin(store, row)
     run = HandmadeRun.__new__(HandmadeRun)
     run.store, run.row, run.dir = store, store.get(row.id), store.job_dir(row.id)
     return run.end("succeeded", result=result)
