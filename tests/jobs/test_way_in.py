@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -19,13 +18,14 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from backend.web import panel as panels
 from backend.web.token import Token
 from backend.workspace import ROOT, open_workspace
 from tests.support.panel import Panel, end_all_of, free_port, start_panel
 from tests.support.wait import until
+from tests.support.wire import ask, log_in, stream
 
 FRONTEND = b'id="root"'
 """Stands in Streamlit's page and in nothing of ours."""
@@ -84,25 +84,6 @@ def started(workspace: Path, *args: str, **settings: str) -> Iterator[Panel]:
         end_all_of(workspace)
 
 
-def ask(panel: Panel, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers (lower case) and body of one request; redirects are not followed."""
-    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=20)
-    try:
-        connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
-
-
-def log_in(panel: Panel, link: str | None = None) -> str:
-    """The Cookie header that the link gives."""
-    path = (link or panel.link()).partition(f":{panel.port}")[2]
-    status, headers, _body = ask(panel, path)
-    assert status == 302, status
-    return headers["set-cookie"].split(";")[0]
-
-
 def raw(panel: Panel, request: bytes) -> bytes:
     """All that comes back for these bytes, until the panel closes or is silent for a second."""
     with socket.create_connection(("127.0.0.1", panel.port), timeout=1) as client:
@@ -114,18 +95,6 @@ def raw(panel: Panel, request: bytes) -> bytes:
         except (TimeoutError, ConnectionResetError):
             pass
         return answer
-
-
-def stream(panel: Panel, path: str = "/_stcore/stream", cookie: str = "", **how: Any) -> ClientConnection:
-    headers = {"Cookie": cookie} if cookie else {}
-    return connect(
-        f"ws://127.0.0.1:{panel.port}{path}",
-        additional_headers=headers,
-        open_timeout=20,
-        max_size=None,
-        proxy=None,
-        **how,
-    )
 
 
 # --- people who have the link
