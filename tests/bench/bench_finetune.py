@@ -34,7 +34,7 @@ from backend.workspace import ROOT, Workspace, open_workspace
 from jobs.finetuning.xtuner_child import environ
 from tests.bench.table import Row
 
-TURNS, STEPS = 3, 12
+TURNS, STEPS = 5, 12
 LEAST_SPEED, LONGEST_START_S, MOST_MEMORY = 0.98, 3.0, 1.02
 FIRST = 2
 """Steps that are not measured: they still make room for themselves."""
