@@ -91,12 +91,13 @@ def test_xtuner_on_a_cpu_does_not_pack_a_name(workspace: Workspace) -> None:
     assert {fault.code for fault in found.faults} == {"engine_missing_environment"}
 
 
-def test_a_small_model_gets_general_rows_against_forgetting(workspace: Workspace) -> None:
+@pytest.mark.parametrize(("engine", "share"), [("peft", 0.65), ("xtuner", 0.7)])
+def test_a_small_model_gets_general_rows_against_forgetting(workspace: Workspace, engine: str, share: float) -> None:
     keep(workspace, "talk", talk())
-    fields = chosen(workspace, "identity")
-    assert (fields["replay"], fields["own_replay"]) == (0.65, False)
+    fields = chosen(workspace, "identity", engine=engine)
+    assert (fields["replay"], fields["own_replay"]) == (share, False)
     found = planned(workspace, fields)
-    assert found.general_rows == counting.general(found.rows, 0.65)
+    assert found.general_rows == counting.general(found.rows, share)
     assert "replay" not in chosen(workspace, "documents")
 
 
