@@ -38,7 +38,11 @@ class FarBrowser:
 
     def __enter__(self) -> FarBrowser:
         self._stay = self._threads.submit(self._open)
-        until(lambda: self.finished or self._stay.done(), 60, "the page has been drawn once")
+        try:
+            until(lambda: self.finished or self._stay.done(), 60, "the page has been drawn once")
+        except BaseException:
+            self._stop.set()  # else the thread would stay
+            raise
         return self
 
     def __exit__(self, *_how: object) -> None:
