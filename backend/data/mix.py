@@ -76,16 +76,17 @@ def shares(
     if not sizes or not any(sizes):
         raise DataError("mix_empty", N_("There are no rows to choose from."), N_("Choose a dataset that holds rows."))
     array = np.asarray(weights, float)
-    if len(array) != len(sizes) or not np.isfinite(array).all() or (array < 0).any() or array.sum() <= 0:
+    if len(array) != len(sizes) or not np.isfinite(array).all() or (array < 0).any() or not array.any():
         raise DataError(
             "mix_weights",
             N_("The weights {weights} do not fit: one number for each dataset, none below 0, not all 0."),
             N_("A weight of 2 beside 1 means twice as many rows."),
             weights=", ".join(f"{weight:g}" for weight in weights) or "-",
         )
+    array = array / array.max()  # of which the sum is finite, however large the weights are
     part = array / array.sum()
-    # The smallest of what each set allows; a hair more, so that 300 / 0.3 is 1000.
-    most = int(min(there / share for there, share in zip(sizes, part, strict=True) if share > 0) + 1e-6)
+    # The smallest of what each set allows; a hair more, so that 300 / 0.3 is 1000. Python's division, whose inf is no limit.
+    most = int(min(there / share for there, share in zip(sizes, part.tolist(), strict=True) if share > 0) + 1e-6)
     if size is None:
         size = most
     rows = _rounded(size, part)

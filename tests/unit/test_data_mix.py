@@ -69,6 +69,13 @@ def test_every_set_gives_its_share_to_within_a_row_and_each_row_once(
     assert texts(out) == texts(mix(sets, size, seed, repeat=repeat))
 
 
+@pytest.mark.parametrize(
+    ("weights", "taken"), [([2.0, 2.3e-308], [5, 0]), ([1e308, 1e308], [5, 5]), ([1e308, 1e-308], [5, 0])]
+)
+def test_weights_of_any_size_are_shares(weights: list[float], taken: list[int]) -> None:
+    assert shares([5, 9], weights).rows == taken
+
+
 def test_as_much_as_there_is_ends_where_the_first_set_does() -> None:
     found = mix([(rows("big", 900), 1), (rows("small", 100), 1)])
     assert sources(found) == {"big": 100, "small": 100}
