@@ -26,7 +26,9 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from backend.workspace import ROOT
 from tests.support.panel import Panel
 
-CHROMIUM = os.environ.get("TUNEDECK_CHROMIUM", "/usr/bin/chromium")
+# The shell is the same Chromium without a window's parts: a page costs a quarter less processor time.
+BROWSERS = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
+CHROMIUM = os.environ.get("TUNEDECK_CHROMIUM") or next((one for one in BROWSERS if Path(one).exists()), BROWSERS[-1])
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -46,7 +48,9 @@ def chromium() -> Iterator[Browser]:
     """Chromium; without it the test is skipped on a desk and fails in CI, where it must be."""
     if not Path(CHROMIUM).exists():
         assert not os.environ.get("CI"), f"{CHROMIUM} is missing: the browser tests cannot run"
-        pytest.skip(f"{CHROMIUM} is missing (apt install chromium, or set TUNEDECK_CHROMIUM)")
+        pytest.skip(
+            f"{CHROMIUM} is missing (apt install chromium-headless-shell or chromium, or set TUNEDECK_CHROMIUM)"
+        )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
