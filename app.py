@@ -23,7 +23,6 @@ from backend.web import panel
 from backend.web.address import check_bind, host_names, is_loopback, link, ssh_line
 from backend.web.gate import Gate
 from backend.web.gateway import Gateway
-from backend.web.keeping import Keeping
 from backend.web.keys import Keys
 from backend.web.running import Running
 from backend.web.token import Token
@@ -64,4 +63,4 @@ async def lifespan(_app: st.App) -> AsyncIterator[None]:
 
 
 gate = Middleware(Gate, token=token, hosts=hosts, api=gateway)
-app = st.App("ui/shell.py", middleware=[gate, Middleware(Keeping)], lifespan=lifespan)
+app = st.App("ui/shell.py", middleware=[gate], lifespan=lifespan)

@@ -20,9 +20,9 @@ if not benchmark_state.finished():
     )
 view = sub_views.sub_views(
     [
-        ("measure", _("Measure a server"), "speedometer2"),
-        ("matrix", _("Compare set-ups"), "table"),
-        ("results", _("Results"), "graph-up"),
+        ("measure", _("Measure a server"), ":material/speed:"),
+        ("matrix", _("Compare set-ups"), ":material/table:"),
+        ("results", _("Results"), ":material/query_stats:"),
     ],
     current="measure",
     key="view",

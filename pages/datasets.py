@@ -17,13 +17,13 @@ if name:
     version = datasets_one.head(name)
     part = sub_views.sub_views(
         [
-            ("rows", _("Rows"), "list-ul"),
-            ("doctor", _("Doctor"), "clipboard2-pulse"),
-            ("tokens", _("What is trained"), "highlighter"),
-            ("review", _("Review"), "check2-square"),
-            ("split", _("Split"), "pie-chart"),
-            ("versions", _("Versions"), "clock-history"),
-            ("export", _("Export"), "box-arrow-up"),
+            ("rows", _("Rows"), ":material/list:"),
+            ("doctor", _("Doctor"), ":material/monitor_heart:"),
+            ("tokens", _("What is trained"), ":material/ink_highlighter:"),
+            ("review", _("Review"), ":material/check_box:"),
+            ("split", _("Split"), ":material/pie_chart:"),
+            ("versions", _("Versions"), ":material/history:"),
+            ("export", _("Export"), ":material/file_export:"),
         ],
         current="rows",
         key=datasets_state.PART,
@@ -38,9 +38,9 @@ else:
         st.caption(_("Examples that a model learns from: get them in, have them examined, make them better."))
     view = sub_views.sub_views(
         [
-            ("list", _("Your datasets"), "collection"),
-            ("import", _("Import"), "upload"),
-            ("make", _("Make"), "magic"),
+            ("list", _("Your datasets"), ":material/library_books:"),
+            ("import", _("Import"), ":material/upload:"),
+            ("make", _("Make"), ":material/auto_fix_high:"),
         ],
         current="list",
         key="view",

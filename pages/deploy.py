@@ -20,7 +20,9 @@ if not servers:
         )
     )
 view = sub_views.sub_views(
-    [("servers", _("Servers"), "hdd-rack"), ("connect", _("Connect"), "plug")], current="servers", key="view"
+    [("servers", _("Servers"), ":material/dns:"), ("connect", _("Connect"), ":material/cable:")],
+    current="servers",
+    key="view",
 )
 said = st.session_state.pop("deploy_said", None)
 if said:

@@ -14,9 +14,9 @@ VIEWS = {"engines": envs_list.draw, "machine": doctor_view.draw, "log": diagnose
 st.title(_("Environments"), anchor=False)
 view = sub_views.sub_views(
     [
-        ("engines", _("Engines"), "box-seam"),
-        ("machine", _("This machine"), "clipboard2-pulse"),
-        ("log", _("Explain a log"), "search"),
+        ("engines", _("Engines"), ":material/package_2:"),
+        ("machine", _("This machine"), ":material/monitor_heart:"),
+        ("log", _("Explain a log"), ":material/search:"),
     ],
     current="engines",
     key="view",

@@ -21,10 +21,10 @@ if not evaluate_state.finished():
     )
 view = sub_views.sub_views(
     [
-        ("run", _("Evaluate"), "play-circle"),
-        ("results", _("Results"), "table"),
-        ("compare", _("Compare"), "bar-chart"),
-        ("sets", _("Question sets"), "collection"),
+        ("run", _("Evaluate"), ":material/play_circle:"),
+        ("results", _("Results"), ":material/table:"),
+        ("compare", _("Compare"), ":material/bar_chart:"),
+        ("sets", _("Question sets"), ":material/library_books:"),
     ],
     current="run",
     key="view",

@@ -16,9 +16,9 @@ if not context.store().list(verb="finetune", states=("succeeded",), limit=1):
     st.caption(_("Teach a model with your rows. It goes on when you close this page, and you can watch it learn."))
 view = sub_views.sub_views(
     [
-        ("new", _("New run"), "plus-circle"),
-        ("runs", _("Runs"), "activity"),
-        ("compare", _("Compare"), "bar-chart-steps"),
+        ("new", _("New run"), ":material/add_circle:"),
+        ("runs", _("Runs"), ":material/monitoring:"),
+        ("compare", _("Compare"), ":material/stacked_bar_chart:"),
     ],
     current="new",
     key="view",

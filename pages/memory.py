@@ -15,9 +15,9 @@ st.title(_("Memory"), anchor=False)
 memory_alerts.draw()
 view = sub_views.sub_views(
     [
-        ("live", _("Now"), "activity"),
-        ("past", _("The past"), "clock-history"),
-        ("compare", _("Compare"), "bar-chart-steps"),
+        ("live", _("Now"), ":material/monitoring:"),
+        ("past", _("The past"), ":material/history:"),
+        ("compare", _("Compare"), ":material/stacked_bar_chart:"),
     ],
     current="live",
     key="view",

@@ -23,9 +23,9 @@ st.caption(
 )
 view = sub_views.sub_views(
     [
-        ("list", _("On this server"), "hdd-stack"),
-        ("add", _("Add a folder"), "folder-plus"),
-        ("download", _("Download"), "cloud-download"),
+        ("list", _("On this server"), ":material/deployed_code:"),
+        ("add", _("Add a folder"), ":material/create_new_folder:"),
+        ("download", _("Download"), ":material/cloud_download:"),
     ],
     current="list",
     key="view",

@@ -20,7 +20,10 @@ if not context.store().list(verb="quantize", states=("succeeded",), limit=1):
         )
     )
 step = sub_views.sub_views(
-    [(name, _(title), f"{place}-circle") for place, (name, title) in enumerate(quantize_state.STEPS.items(), 1)],
+    [
+        (name, _(title), f":material/counter_{place}:")
+        for place, (name, title) in enumerate(quantize_state.STEPS.items(), 1)
+    ],
     current="model",
     key=quantize_state.STEP,
 )

@@ -108,12 +108,10 @@ class Camera:
 
 
 def ready(page: Page) -> None:
-    """Wait until the page stands still with its fonts, pictures and charts, the menu of its parts is drawn, and no help covers it."""
+    """Wait until the page stands still with its fonts, pictures and charts, and no help covers it."""
     at_rest(page)
     page.evaluate("document.fonts.ready")
     page.wait_for_function(DRAWN)
-    for menu in page.locator("iframe[title*='option_menu']").all():
-        menu.content_frame.locator(".nav-link").first.wait_for()
     at_rest(page)
 
 

@@ -1,95 +1,57 @@
-"""The parts of one page: a horizontal menu whose choice stands in the address. The one place that uses option-menu.
+"""The parts of one page: a row of links, of which one is current; the choice stands in the address, and nowhere else.
 
-streamlit-option-menu is an iframe of its own, so: its icons (Bootstrap's) are in its wheel and nothing is fetched; the
-theme's colours reach it, the theme's web fonts do not, it falls back to the system's sans-serif. Its entries are links
-that take the keyboard's focus. It knows neither addresses nor the way back: both are done here.
+A small component of ours, because Streamlit has none of this kind: its tabs want to hold what they show, its links
+to a page mark all that lead to the same page. These can be opened in a new tab, and are told as links, one of them current.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
-from streamlit_option_menu import option_menu
 
-# Only the component's own variables know light from dark. vw is the frame's width: on a phone all of it gets smaller, and
-# where that is not enough it scrolls. No weight changes with the choice, so that nothing moves.
-STYLES = {
-    "container": {
-        "padding": "0",
-        "margin": "0",
-        "max-width": "100%",
-        "background-color": "transparent",
-        "border-radius": "0",
-    },
-    "nav": {
-        "flex-wrap": "nowrap",
-        "justify-content": "flex-start",
-        "overflow-x": "auto",
-        "scrollbar-width": "none",
-        "padding": "4px 4px 0",  # room for the ring around what has the focus
-        "border-bottom": "1px solid color-mix(in srgb, var(--text-color) 18%, transparent)",
-    },
-    "nav-item": {"flex": "0 0 auto"},
-    "nav-link": {
-        "font-family": "var(--font)",
-        "font-size": "clamp(12px, 3.3vw, 13.5px)",
-        "font-weight": "400",
-        "color": "color-mix(in srgb, var(--text-color) 72%, transparent)",
-        "margin": "0",
-        "padding": "8px clamp(5px, 1.5vw, 14px)",
-        "white-space": "nowrap",
-        "border-radius": "0",
-        "--hover-color": "var(--secondary-background-color)",
-    },
-    "nav-link-selected": {
-        "font-weight": "400",
-        "color": "var(--text-color)",
-        "background-color": "transparent",
-        "box-shadow": "inset 0 -2px 0 var(--primary-color)",
-    },
-    "icon": {"font-size": "1.05em", "margin-right": "0.2em"},
-}
+from backend.i18n import _
 
-
-class _Memory(TypedDict):
-    """mount: how often the component was made anew. start: the entry it was made with. chosen: the one shown last."""
-
-    mount: int
-    start: str
-    chosen: str
+_HERE = Path(__file__).parent
+_MENU = st.components.v2.component(
+    "tunedeck_sub_views",
+    html="<nav></nav>\n<!-- filled by sub_views.js -->\n",
+    css=(_HERE / "sub_views.css").read_text(encoding="utf-8"),
+    js=(_HERE / "sub_views.js").read_text(encoding="utf-8"),
+)
 
 
 def sub_views(options: Sequence[tuple[str, str, str]], current: str, key: str) -> str:
     """Draw the menu; returns the key of the chosen entry.
 
     Args:
-        options: (key, label, icon) of each entry; ``icon`` is a name of Bootstrap's icons, such as ``download``.
-        current: the entry where the address names none.
+        options: (key, label, icon) of each entry; ``icon`` as Streamlit takes it, such as ``:material/download:``.
+        current: the entry where the address names none, or one that is not there.
         key: name of the address's query parameter, unique on the page. Setting it, here or in a link, chooses an entry.
     """
     keys = [option for option, _label, _icon in options]
-    labels = {label: option for option, label, _icon in options}
     asked = st.query_params.get(key, current)
-    asked = asked if asked in keys else current
-    memory: _Memory = st.session_state.get(f"{key}_menu") or _Memory(mount=0, start=asked, chosen=asked)
-    # What the component said last; nothing where it was not drawn since, or said it in another language.
-    said = labels.get(str(st.session_state.get(f"{key}_menu_{memory['mount']}") or ""))
-    if said is not None and said != memory["chosen"]:
-        memory = {**memory, "chosen": said}
-        st.query_params[key] = said
-    elif asked != memory["chosen"] or (said is None and asked != memory["start"]):
-        # The address changed (a link, the way back): the component takes a choice only when it is made.
-        memory = {"mount": memory["mount"] + 1, "start": asked, "chosen": asked}
-    st.session_state[f"{key}_menu"] = memory
-    option_menu(
-        None,
-        list(labels),
-        icons=[icon for _option, _label, icon in options],
-        default_index=keys.index(memory["start"]),
-        orientation="horizontal",
-        styles=STYLES,
-        key=f"{key}_menu_{memory['mount']}",
-    )
-    return memory["chosen"]
+    chosen = asked if asked in keys else current
+    widget = f"{key}_menu"
+
+    def choose() -> None:
+        wanted = st.session_state[widget].get("choose")
+        if wanted in keys:  # the browser's word is only a key to look up
+            st.query_params[key] = wanted
+
+    data = {"label": _("Parts of this page"), "current": chosen, "parts": [_part(key, *one) for one in options]}
+    _MENU(key=widget, data=data, on_choose_change=choose)
+    return chosen
+
+
+def _part(key: str, option: str, label: str, icon: str) -> dict[str, str]:
+    """What is sent to the browser of one entry; its address keeps all that the page's own one says beside it."""
+    kept = [(name, value) for name in st.query_params for value in st.query_params.get_all(name) if name != key]
+    return {
+        "key": option,
+        "label": label,
+        "icon": icon.removeprefix(":material/").removesuffix(":"),
+        "href": "?" + urlencode([*kept, (key, option)]),
+    }

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from backend import catalog, settings
 from backend.workspace import open_workspace
 from tests.support import models
-from tests.support.browser import PHONE, Visitor, menu, open_popover, overflow, settle
+from tests.support.browser import PHONE, Burst, Visitor, menu, open_popover, overflow, settle
 from tests.support.panel import Panel
 from tests.support.stub_hub import Repo, StubHub, tiny
 
@@ -58,8 +58,6 @@ def test_models_below_a_folder_are_found_listed_and_removed_again(visit: Visit, 
 
 def test_the_menu_follows_the_address_the_way_back_and_the_keyboard(visit: Visit) -> None:
     person = visit()
-    asked: list[str] = []
-    person.context.on("request", lambda request: asked.append(request.url))
     page = part(person, "download")
     expect(page.get_by_role("button", name="Download model")).to_be_visible()
     menu(page).get_by_role("link", name="Add a folder").focus()
@@ -67,13 +65,51 @@ def test_the_menu_follows_the_address_the_way_back_and_the_keyboard(visit: Visit
     expect(page.get_by_role("button", name="Add to the list")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("button", name="Download model")).to_be_visible()
-    expect(menu(page).locator("a.active")).to_have_text("Download")
+    current = menu(page).locator("a[aria-current]")
+    expect(current).to_have_count(1)
+    expect(current).to_contain_text("Download")
     page.reload()
     settle(page)
     expect(page.get_by_role("button", name="Download model")).to_be_visible()
-    # The menu brings its icons along.
-    assert any("bootstrap-icons" in url for url in asked)
-    assert [url for url in asked if not url.startswith((person.panel.url, "data:", "blob:"))] == []
+    expect(menu(page).get_by_role("link", name="Download", exact=True)).to_have_attribute("aria-current", "page")
+
+
+def test_a_part_is_a_link_that_keeps_the_rest_of_the_address(visit: Visit) -> None:
+    page = visit().open("/models?view=add&q=starter")
+    link = menu(page).get_by_role("link", name="On this server", exact=True)
+    expect(link).to_have_attribute("href", "?q=starter&view=list")
+    with page.context.expect_page() as opened:
+        link.click(modifiers=["ControlOrMeta"])
+    other = opened.value
+    settle(other)
+    expect(menu(other).get_by_role("link", name="On this server")).to_have_attribute("aria-current", "page")
+    assert "q=starter" in other.url
+    expect(menu(page).get_by_role("link", name="Add a folder")).to_have_attribute("aria-current", "page")
+
+
+def test_through_a_line_that_stands_still_a_person_sees_what_was_pressed(visit: Visit) -> None:
+    person = visit()
+    person.open("/").close()  # lets the person in
+    page = person.context.new_page()
+    line = Burst(page)
+    page.goto(person.panel.url + "/models")
+    parts = menu(page)
+    line.hold()
+    parts.get_by_role("link", name="Download", exact=True).click()
+    line.until_finished(1)
+    expect(parts.locator("a[aria-current]")).to_contain_text("Download")
+    expect(page.get_by_role("button", name="Download model")).to_have_count(0)
+    line.release()
+    expect(page.get_by_role("button", name="Download model")).to_be_visible()
+    expect(parts.locator("a[aria-current]")).to_contain_text("Download")
+
+
+def test_the_parts_are_written_in_the_panel_s_own_font_and_on_a_phone_the_current_one_is_in_sight(visit: Visit) -> None:
+    person = visit(locale="zh-CN", viewport=PHONE)
+    page = person.open("/quantize?step=report")
+    current = menu(page).locator("a[aria-current]")
+    expect(current).to_be_in_viewport(ratio=1)
+    assert "Noto Sans SC Common" in current.evaluate("link => getComputedStyle(link).fontFamily")
 
 
 @pytest.mark.parametrize("view", ["list", "add", "download"])

@@ -140,7 +140,7 @@ PATHS = [
     "/static/index.html",
     "/app/static/fonts/inter-latin.woff2",
     "/media/x",
-    "/component/streamlit_option_menu.option_menu/index.html",
+    "/component/some.component/index.html",
     "/_stcore/host-config",
     "/_stcore/metrics",
     "/_stcore/upload_file/a/b",

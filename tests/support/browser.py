@@ -13,7 +13,6 @@ import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
-    FrameLocator,
     Locator,
     Page,
     ViewportSize,
@@ -183,12 +182,12 @@ def at_rest(page: Page) -> None:
     )
 
 
-def menu(page: Page) -> FrameLocator:
-    """The sub-views of a page. While the menu is made anew, the old one is there too for a moment."""
+def menu(page: Page) -> Locator:
+    """The links to the parts of a page."""
     settle(page)
-    frame = page.locator("iframe[title*='option_menu']")
-    expect(frame).to_have_count(1, timeout=30_000)
-    return frame.content_frame
+    found = page.locator("[class*='st-key-'][class*='_menu'] nav")
+    expect(found).to_have_count(1, timeout=30_000)
+    return found
 
 
 def open_popover(trigger: Locator, inside: Locator) -> None:

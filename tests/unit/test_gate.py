@@ -252,7 +252,7 @@ def test_the_style_of_the_locked_page_is_the_one_that_its_policy_allows(door: Do
         "/static/js/main.js",
         "/app/static/fonts/inter-latin.woff2",
         "/media/0123.png",
-        "/component/streamlit_option_menu.option_menu/index.html",
+        "/component/some.component/index.html",
         "/_stcore/stream",
         "/_stcore/host-config",
         "/_stcore/metrics",

@@ -27,7 +27,10 @@ DIRECTION = "[class*='st-key-compare_answer'] [data-testid='stMarkdownContainer'
 
 def chosen() -> bool:
     """Draw the menu of the Chat page's two parts; whether this one was chosen."""
-    parts = [("talk", _("One model"), "chat-left"), ("compare", _("Side by side"), "layout-split")]
+    parts = [
+        ("talk", _("One model"), ":material/chat_bubble:"),
+        ("compare", _("Side by side"), ":material/splitscreen_right:"),
+    ]
     return sub_views.sub_views(parts, current="talk", key="view") == "compare"
 
 

@@ -1,0 +1,49 @@
+// Draws the links that Python sends. They are patched in place, so that a redraw keeps the focus; only textContent is ever set.
+// What is pressed is marked at once: through a slow tunnel its content comes later.
+
+function link(nav, place) {
+  if (nav.children[place]) return nav.children[place]
+  const made = document.createElement("a")
+  const icon = document.createElement("span")
+  icon.className = "icon"
+  icon.setAttribute("aria-hidden", "true")
+  made.append(icon, document.createElement("span"))
+  nav.append(made)
+  return made
+}
+
+function set(element, property, value) {
+  if (element[property] !== value) element[property] = value
+}
+
+function mark(nav, current) {
+  for (const each of nav.children) {
+    if (each === current) each.setAttribute("aria-current", "page")
+    else each.removeAttribute("aria-current")
+  }
+  // On a phone the row is wider than the page: the current one is never out of sight.
+  const [row, one] = [nav.getBoundingClientRect(), current.getBoundingClientRect()]
+  if (one.left < row.left) nav.scrollLeft -= row.left - one.left
+  else if (one.right > row.right) nav.scrollLeft += one.right - row.right
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component
+  const nav = parentElement.querySelector("nav")
+  nav.setAttribute("aria-label", data.label)
+  data.parts.forEach((part, place) => {
+    const each = link(nav, place)
+    each.setAttribute("href", part.href)
+    set(each.children[0], "textContent", part.icon)
+    set(each.children[1], "textContent", part.label)
+    each.onclick = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return
+      event.preventDefault()
+      if (each.hasAttribute("aria-current")) return
+      mark(nav, each)
+      setTriggerValue("choose", part.key)
+    }
+  })
+  while (nav.children.length > data.parts.length) nav.lastChild.remove()
+  mark(nav, nav.children[data.parts.findIndex((part) => part.key === data.current)])
+}
