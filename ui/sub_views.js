@@ -16,15 +16,20 @@ function set(element, property, value) {
   if (element[property] !== value) element[property] = value
 }
 
-function mark(nav, current) {
-  for (const each of nav.children) {
-    if (each === current) each.setAttribute("aria-current", "page")
-    else each.removeAttribute("aria-current")
-  }
-  // On a phone the row is wider than the page: the current one is never out of sight.
+// On a phone the row is wider than the page: the current one is not left out of sight.
+function show(nav, current) {
+  if (!current.hasAttribute("aria-current")) return
   const [row, one] = [nav.getBoundingClientRect(), current.getBoundingClientRect()]
   if (one.left < row.left) nav.scrollLeft -= row.left - one.left
   else if (one.right > row.right) nav.scrollLeft += one.right - row.right
+}
+
+function mark(nav, current) {
+  if (current.hasAttribute("aria-current")) return // a redraw leaves the row where a person has moved it
+  for (const each of nav.children) each.removeAttribute("aria-current")
+  current.setAttribute("aria-current", "page")
+  show(nav, current)
+  document.fonts.ready.then(() => show(nav, current)) // how wide the words are is known with their font
 }
 
 export default function (component) {
