@@ -14,6 +14,7 @@ import hashlib
 import inspect
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,8 @@ def main() -> int:
     torch.manual_seed(recipe["seed"])
     learner.train(resume_from_checkpoint=asked.start_from if recipe["start_mode"] == "continue" else None)
     if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # else its threads may still run when the process ends, which aborts it
+        torch.distributed.barrier()  # nobody leaves while another one still asks something of it
+        torch.distributed.destroy_process_group()
     if RANK:
         return 0
     learner.accelerator.unwrap_model(learner.model).save_pretrained(asked.out)
@@ -291,4 +293,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    ended = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "WORLD_SIZE" in os.environ:
+        # What held the group outlives it, and with it gloo's threads: where Python takes them down at its end, they may abort the process.
+        os._exit(ended)
+    raise SystemExit(ended)
