@@ -23,7 +23,7 @@ expect.set_options(timeout=30_000)
 
 def start(page: Page, preset: str, button: str) -> None:
     """Fill the form by one press, and begin by another."""
-    page.get_by_role("link", name="Evaluate", exact=True).click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Evaluate", exact=True).click()
     page.get_by_role("button", name=preset, exact=True).click()
     begin = page.get_by_role("button", name=re.compile(button))
     expect(begin).to_be_enabled()
