@@ -44,7 +44,7 @@ export default function (component) {
     each.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return
       event.preventDefault()
-      if (each.hasAttribute("aria-current")) return
+      if (part.key === data.current && each.hasAttribute("aria-current")) return // else it may be pressed again: the first press may be lost
       mark(nav, each)
       setTriggerValue("choose", part.key)
     }

@@ -42,7 +42,11 @@ def sub_views(options: Sequence[tuple[str, str, str]], current: str, key: str) -
             st.query_params[key] = wanted
 
     data = {"label": _("Parts of this page"), "current": chosen, "parts": [_part(key, *one) for one in options]}
-    _MENU(key=widget, data=data, on_choose_change=choose)
+    pressed = _MENU(key=widget, data=data, on_choose_change=choose).get("choose")
+    if pressed in keys and pressed != chosen:
+        # Pressed while the panel was gone, and now again: for a new session that is no change, of which it would call.
+        st.query_params[key] = pressed
+        st.rerun()
     return chosen
 
 

@@ -104,6 +104,20 @@ def test_through_a_line_that_stands_still_a_person_sees_what_was_pressed(visit: 
     expect(parts.locator("a[aria-current]")).to_contain_text("Download")
 
 
+def test_what_was_pressed_while_the_panel_was_gone_is_pressed_again_when_it_is_back(visit: Visit, panel: Panel) -> None:
+    page = visit().open("/models")
+    parts = menu(page)
+    add = parts.get_by_role("link", name="Add a folder")
+    panel.kill9()
+    expect(page.locator("[data-test-connection-state='CONNECTED']")).to_have_count(0)
+    add.click()
+    panel.start_again()
+    settle(page)
+    add.click()
+    expect(page.get_by_role("button", name="Add to the list")).to_be_visible()
+    expect(parts.locator("a[aria-current]")).to_contain_text("Add a folder")
+
+
 def test_the_parts_are_written_in_the_panel_s_own_font_and_on_a_phone_the_current_one_is_in_sight(visit: Visit) -> None:
     person = visit(locale="zh-CN", viewport=PHONE)
     page = person.open("/quantize?step=report")
