@@ -21,6 +21,7 @@ from jobs import threads
 from jobs.finetuning import rows
 from jobs.finetuning.types import Trained
 from jobs.harness import Job, main
+from jobs.libraries import loading
 
 ENGINES = {"peft": "jobs.finetuning.training", "xtuner": "jobs.finetuning.xtuner_train"}
 """Modules with ``rehearse(job, plan)`` and ``train(job, plan)``, loaded when one is used."""
@@ -70,7 +71,8 @@ def planned(job: Job) -> Plan:
 
 def engine_of(plan: Plan) -> Any:
     """The module that trains ``plan``."""
-    return import_module(ENGINES[plan.spec.engine])
+    with loading():
+        return import_module(ENGINES[plan.spec.engine])
 
 
 def _train(job: Job, plan: Plan) -> Trained:
@@ -112,14 +114,18 @@ def last_pace(job_dir: Path) -> float | None:
 def _merge(job: Job, plan: Plan, trained: Trained) -> Path | None:
     if not plan.spec.merge or trained.adapter is None:
         return None
-    merged: Path | None = import_module("jobs.finetuning.merging").merge(job, plan, trained)
+    with loading():
+        merging = import_module("jobs.finetuning.merging")
+    merged: Path | None = merging.merge(job, plan, trained)
     return merged
 
 
 def _prove(job: Job, plan: Plan, trained: Trained, merged: Path | None) -> Any:
     if not plan.spec.prove:
         return None
-    return import_module("jobs.finetuning.proving").prove(job, plan, trained, merged)
+    with loading():
+        proving = import_module("jobs.finetuning.proving")
+    return proving.prove(job, plan, trained, merged)
 
 
 if __name__ == "__main__":

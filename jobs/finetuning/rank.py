@@ -20,6 +20,7 @@ from backend.specs.finetune import FinetuneSpec
 from backend.workspace import read_json, write_json
 from jobs import threads
 from jobs.harness import Job, unexpected
+from jobs.libraries import loading
 
 DIE_WITH_PARENT = 1
 """``PR_SET_PDEATHSIG`` of Linux's prctl."""
@@ -44,10 +45,11 @@ class Silent(Job):
 
 def run(folder: Path, number: int) -> None:
     """Learn with the others until rank 0 says that it is enough."""
-    import torch
+    with loading():
+        import torch
 
-    from jobs.finetuning import ranks, session, training
-    from jobs.finetuning.running_out import watching
+        from jobs.finetuning import ranks, session, training
+        from jobs.finetuning.running_out import watching
 
     told = read_json(folder / ranks.TOLD)
     spec = parse(FinetuneSpec.verb, told["spec"])

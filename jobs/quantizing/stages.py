@@ -19,6 +19,7 @@ from backend.finetune import contract
 from backend.quantize import plan as planning
 from backend.workspace import read_json, write_json
 from jobs.harness import Job
+from jobs.libraries import loading
 from jobs.quantizing import checking, failing, keeping
 from jobs.quantizing.checking import Checked
 from jobs.quantizing.rows import Rows
@@ -87,7 +88,9 @@ def _engine(job: Job, work: Work, rows: Rows, partial: Path, told: dict[str, Any
         return float(known["seconds"])
     shutil.rmtree(partial, ignore_errors=True)
     began = time.monotonic()
-    import_module(ENGINES[work.engine]).make(job, work, rows, partial)
+    with loading():
+        engine = import_module(ENGINES[work.engine])
+    engine.make(job, work, rows, partial)
     seconds = time.monotonic() - began
     write_json(partial / MARKER, {"from": told, "seconds": seconds})
     return seconds

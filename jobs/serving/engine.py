@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from backend.engines.crashes import EXIT_LOAD_FAILED
+from jobs.libraries import loading
 from jobs.serving.plan import KEY_VARIABLE, Plan
 
 
@@ -35,13 +36,14 @@ def main(plan_file: str) -> NoReturn:
 def _server(plan: Plan, key: str):  # type: ignore[no-untyped-def]  # uvicorn is imported late, to load nothing in vain
     import uvicorn
 
-    from jobs.serving.app import App
-    from jobs.serving.generation import Generator
-    from jobs.serving.loading import load
-    from jobs.serving.seeing import load_processor
+    with loading():
+        from jobs.serving.app import App
+        from jobs.serving.generation import Generator
+        from jobs.serving.loading import load
+        from jobs.serving.seeing import load_processor
 
-    model, tokenizer = load(plan)
-    processor = load_processor(plan, tokenizer, model)
+        model, tokenizer = load(plan)
+        processor = load_processor(plan, tokenizer, model)
     if plan.batching:
         from jobs.serving.batching import BatchGenerator
 
