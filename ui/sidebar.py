@@ -7,7 +7,7 @@ import streamlit as st
 from backend.i18n import LANGUAGES, _, current
 from backend.queue.rows import LIVE, JobRow
 from backend.workspace import ROOT
-from ui import context, errors, language, machine_view, pace, theme, words
+from ui import context, errors, focus_back, language, machine_view, pace, theme, words
 from ui.memory import alerts as memory_alerts
 from ui.notices import bell, visitor
 
@@ -30,6 +30,7 @@ def draw(paths: list[str]) -> None:
         theme.switch(paths)
         language.remember()
         visitor.remember()
+        focus_back.watch()
 
 
 def most_urgent(rows: list[JobRow]) -> JobRow | None:

@@ -7,20 +7,14 @@ to a page mark all that lead to the same page. These can be opened in a new tab,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from backend.i18n import _
+from ui import component
 
-_HERE = Path(__file__).parent
-_MENU = st.components.v2.component(
-    "tunedeck_sub_views",
-    html="<nav></nav>\n<!-- filled by sub_views.js -->\n",
-    css=(_HERE / "sub_views.css").read_text(encoding="utf-8"),
-    js=(_HERE / "sub_views.js").read_text(encoding="utf-8"),
-)
+_MENU = component.beside(__file__, "tunedeck_sub_views", "<nav></nav>")
 
 
 def sub_views(options: Sequence[tuple[str, str, str]], current: str, key: str) -> str:

@@ -134,6 +134,13 @@ def test_a_menu_and_the_dialog_that_it_opens_are_used_with_the_keyboard_alone(
     assert axe.violations(page, "the dialog", KNOWN)[0] == []
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
+    expect(more).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(entry).to_be_visible()
+    entry.press("Enter")
+    dialog.get_by_role("button", name="Close").press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(more).to_be_focused()
 
 
 def test_pages_with_content_break_no_rule_at_a_light_desk_in_english(visit: Visit, filled: tuple[str, ...]) -> None:

@@ -32,9 +32,10 @@ def test_a_newcomer_compares_set_ups_and_takes_the_table_along(visit: Visit, sto
     page = visit().open("/benchmark")
     menu(page).get_by_text("Compare set-ups").click()
     expect(page.get_by_text("LMDeploy computes on NVIDIA GPUs only").first).to_be_visible()
-    page.get_by_role("radio", name="This model and its copies").click()
     page.get_by_text("More settings").click()
-    requests(page).fill("2")
+    page.get_by_role("radio", name="This model and its copies").click()
+    settle(page)
+    requests(page).fill("2")  # what was opened stays open
     requests(page).press("Enter")
     settle(page)
     page.get_by_role("button", name="Measure 1 of 1 set-ups").dblclick()

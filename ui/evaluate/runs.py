@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,19 +11,13 @@ import streamlit as st
 
 from backend.evaluate.records import Run
 from backend.i18n import _
-from ui import words
+from ui import component, words
 from ui.evaluate import figures as evaluate_figures
 from ui.evaluate import links as evaluate_links
 from ui.evaluate import look as evaluate_look
 from ui.evaluate.figures import Headline
 
-_HERE = Path(__file__).parent
-_TABLE = st.components.v2.component(
-    "tunedeck_evaluate_runs",
-    html="<table><thead><tr></tr></thead><tbody></tbody></table>\n<!-- filled by evaluate_runs.js -->\n",
-    css=(_HERE / "runs.css").read_text(encoding="utf-8"),
-    js=(_HERE / "runs.js").read_text(encoding="utf-8"),
-)
+_TABLE = component.beside(__file__, "tunedeck_evaluate_runs", "<table><thead><tr></tr></thead><tbody></tbody></table>")
 Listed = tuple[Run, Headline]
 
 

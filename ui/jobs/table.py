@@ -7,23 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from backend.i18n import _
 from backend.queue.rows import JobRow
-from ui import wait_words, words
+from ui import component, wait_words, words
 from ui.jobs import card as job_card
 
-_HERE = Path(__file__).parent
-_TABLE = st.components.v2.component(
-    "tunedeck_jobs_table",
-    html="<table><thead><tr></tr></thead><tbody></tbody></table>\n<!-- filled by jobs_table.js -->\n",
-    css=(_HERE / "table.css").read_text(encoding="utf-8"),
-    js=(_HERE / "table.js").read_text(encoding="utf-8"),
-)
+_TABLE = component.beside(__file__, "tunedeck_jobs_table", "<table><thead><tr></tr></thead><tbody></tbody></table>")
 
 
 def draw(rows: Sequence[JobRow], *, key: str, on_open: Callable[[int], None]) -> None:
