@@ -58,6 +58,13 @@ class Row:
             return 0
         return 1 if self.low > 0 else -1
 
+    @property
+    def leaning(self) -> int:
+        """1 better, -1 worse, where the interval says so and the sign test does not bear it out; else 0."""
+        if self.sure or self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return 0
+        return 1 if self.low > 0 else -1
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backend.errors import PanelError
-from backend.evaluate.comparing import Pair, Verdict
+from backend.evaluate.comparing import Counts, Pair, Verdict
 from backend.i18n import N_, _
 
 SENTENCES: dict[Verdict, str] = {
@@ -23,6 +23,15 @@ SENTENCES: dict[Verdict, str] = {
         "{b} has {points} points against {a} ({second} and {first}); whether that is chance cannot be told without the answers."
     ),
 }
+DOUBTED = {
+    1: N_(
+        "{b} looks better than {a}, but these questions do not settle it: {second} against {first} right of the same {n}, {points} points (interval {low} to {high}, 95 %). Only {differ} of them came out differently, {more} in favour of {b}; chance alone splits them as unevenly {times} times in 100."
+    ),
+    -1: N_(
+        "{b} looks worse than {a}, but these questions do not settle it: {second} against {first} right of the same {n}, {points} points (interval {low} to {high}, 95 %). Only {differ} of them came out differently, {more} in favour of {a}; chance alone splits them as unevenly {times} times in 100."
+    ),
+}
+"""Where the interval leaves out zero and the sign test, which is exact, does not bear it out: else the sentence would deny its own interval."""
 TOO_FEW = N_(
     "{n} questions show a difference from about {smallest} points on. To be sure of one of {seen} points it takes about {needed} questions."
 )
@@ -34,7 +43,9 @@ def sentence(pair: Pair) -> str:
     if pair.refused:
         return " ".join(filter(None, PanelError.from_dict(dict(pair.refused)).localized()))
     found = pair.all
-    return _(SENTENCES[pair.verdict]).format(
+    told = DOUBTED.get(found.leaning, SENTENCES[pair.verdict])
+    counts = found.counts or Counts()
+    return _(told).format(
         a=label(pair, pair.a.id),
         b=label(pair, pair.b.id),
         n=f"{found.n or 0:,}",
@@ -43,6 +54,9 @@ def sentence(pair: Pair) -> str:
         points=points(found.difference),
         low=points(found.low),
         high=points(found.high),
+        differ=f"{counts.a_only + counts.b_only:,}",
+        more=f"{max(counts.a_only, counts.b_only):,}",
+        times=f"{100 * (found.p or 0.0):.0f}",
     )
 
 

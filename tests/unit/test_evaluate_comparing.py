@@ -121,6 +121,22 @@ def test_an_interval_that_leaves_out_zero_is_not_believed_against_the_sign_test(
     assert doubted.low > 0, "Newcombe alone would say better"
 
 
+def test_a_difference_that_only_the_interval_sees_is_called_open_and_why(runs: EvaluateStore) -> None:
+    a = kept(runs, "base", {"sums": "r" * 9 + "w" * 8})
+    b = kept(runs, "tuned", {"sums": "w" + "r" * 15 + "w"})
+    found = pair(runs, a, b)
+    assert (found.verdict, found.all.sure, found.all.leaning) == ("too_few", 0, 1)
+    said = comparing_words.sentence(found)
+    assert said.startswith("tuned looks better than base, but these questions do not settle it: 88.2 % against 52.9 %")
+    assert said.endswith(
+        "Only 8 of them came out differently, 7 in favour of tuned; chance alone splits them as unevenly 7 times in 100."
+    )
+    assert "Too few questions" not in said
+    back = comparing_words.sentence(pair(runs, b, a))
+    assert back.startswith("base looks worse than tuned, but")
+    assert "7 in favour of tuned" in back
+
+
 @pytest.mark.parametrize(
     ("about", "code"),
     [
