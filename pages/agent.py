@@ -56,7 +56,9 @@ with st.container(width=READING_PX):
         agent_bar.settings()
     model = st.session_state[agent_state.MODEL]
     if model:
-        check = st.expander(_("Check this model"), icon=":material/fact_check:", key="agent_check", on_change="rerun")
+        check = st.expander(
+            _("Check this model"), icon=":material/fact_check:", key="agent_check", on_change="rerun", type="compact"
+        )
         if check.open:
             with check:
                 agent_check.draw(model)

@@ -80,7 +80,7 @@ def _result(found: list[Finding]) -> None:
     _card(found[0], first=True)
     if found[1:]:
         title = ngettext("{n} more thing that the log reports", "{n} more things that the log reports", len(found) - 1)
-        with st.expander(title.format(n=len(found) - 1)):
+        with st.expander(title.format(n=len(found) - 1), type="compact"):
             for finding in found[1:]:
                 _card(finding, first=False)
 

@@ -121,7 +121,7 @@ def show(
             st.markdown(plain(hint))
         _buttons(problem, key, evidence, log, actions)
         if log:
-            with st.expander(_("End of the log"), icon=":material/article:"):
+            with st.expander(_("End of the log"), icon=":material/article:", type="compact"):
                 st.code(log[-_LOG_TAIL_CHARS:], language=None, height=300)
 
 
@@ -164,7 +164,7 @@ def show_unexpected(error: Exception, *, key: str) -> None:
         "unexpected", N_("This page could not be drawn: {problem}"), problem=f"{type(error).__name__}: {error}"
     )
     show(known, key=key)
-    with st.expander(_("Technical details"), icon=":material/bug_report:"):
+    with st.expander(_("Technical details"), icon=":material/bug_report:", type="compact"):
         st.exception(error)
 
 

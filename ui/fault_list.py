@@ -63,6 +63,10 @@ def draw(
         one(fault, place)
     left = ordered[SHOWN:]
     if left:
-        with st.expander(ngettext("{n} more", "{n} more", len(left)).format(n=len(left)), icon=":material/more_horiz:"):
+        with st.expander(
+            ngettext("{n} more", "{n} more", len(left)).format(n=len(left)),
+            icon=":material/more_horiz:",
+            type="compact",
+        ):
             for place, fault in enumerate(left, SHOWN):
                 one(fault, place)

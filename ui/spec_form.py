@@ -37,7 +37,7 @@ def draw(cls: type[Spec], values: dict[str, Any], *, key: str) -> dict[str, Any]
     names = list(cls.model_fields)
     chosen = draw_fields(cls, names[:FIRST], values, key=key)
     if names[FIRST:]:
-        with st.expander(_("More settings"), icon=":material/tune:"):
+        with st.expander(_("More settings"), icon=":material/tune:", type="compact"):
             chosen |= draw_fields(cls, names[FIRST:], values, key=key)
     return chosen
 

@@ -49,7 +49,7 @@ def banner(turn: Turn, *, last: bool) -> None:
 
 def _evidence(problem: Problem, key: str) -> None:
     if problem.evidence:
-        with st.expander(_("What the model wrote"), icon=":material/format_quote:", key=key):
+        with st.expander(_("What the model wrote"), icon=":material/format_quote:", key=key, type="compact"):
             st.code(problem.evidence, language=None, wrap_lines=True)
 
 

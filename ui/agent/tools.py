@@ -55,7 +55,9 @@ def _own(tool: OwnTool, on: bool) -> None:
     mark = f":orange-badge[:material/public: {_('reaches other machines')}] " if tool.network else ""
     st.caption(mark + _(tool.purpose))
     if on and tool in (WEB_PAGE, ARXIV, PYTHON):
-        with st.expander(_("Settings of this tool"), icon=":material/settings:", key=f"agent_set_{tool.name}"):
+        with st.expander(
+            _("Settings of this tool"), icon=":material/settings:", key=f"agent_set_{tool.name}", type="compact"
+        ):
             _SETTINGS[tool.name](tool_settings.load(context.workspace()).get(tool.name, {}))
             problem = st.session_state.get(_PROBLEM)
             if problem and problem[0] == tool.name:

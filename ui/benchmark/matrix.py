@@ -66,7 +66,7 @@ def _asked() -> dict[str, Any]:
             _("Model"), models, key="benchmark_model", filter_mode="fuzzy" if len(models) > 10 else None
         )
         spec = presets.build(context.workspace(), str(preset), model)
-    with st.expander(_("More settings"), icon=":material/tune:", key="benchmark_setups_more"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="benchmark_setups_more", type="compact"):
         usual = [Size(**size) for size in spec["sizes"]]
         sizes = st.multiselect(
             _("Sizes"),

@@ -101,7 +101,7 @@ def _asked(served: list[str]) -> dict[str, Any]:
             help=_("How many are sent with each number of people. More make steadier figures."),
         )
     )
-    with st.expander(_("More settings"), icon=":material/tune:", key="benchmark_more"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="benchmark_more", type="compact"):
         fields = [*FOLDED, *(("model",) if not server else ())]
         spec |= spec_form.draw_fields(BenchSpec, fields, {}, key="benchmark_spec")
     return spec

@@ -17,7 +17,9 @@ def draw(found: Inspection, *, key: str) -> Mapping:
     """Draw the choice; returns how the records are to be read. ``key`` is unique for the file."""
     detected = found.detection
     open_ = detected.schema == "table" or detected.confidence < SURE
-    box = st.expander(_("Format and columns"), open_, icon=":material/view_column:", key=f"datasets_columns_{key}")
+    box = st.expander(
+        _("Format and columns"), open_, icon=":material/view_column:", key=f"datasets_columns_{key}", type="compact"
+    )
     with box:
         schema = st.selectbox(
             _("Format of the rows"),

@@ -163,7 +163,9 @@ def _other(version: Version, report: Report) -> None:
     names = [info.name for info in datasets_state.sets().list() if info.name != version.dataset]
     if not names:
         return
-    with st.expander(_("Compare with another dataset"), icon=":material/compare:", key="datasets_against"):
+    with st.expander(
+        _("Compare with another dataset"), icon=":material/compare:", key="datasets_against", type="compact"
+    ):
         st.caption(_("A question that stands in your test set as well is no proof once the model was taught it."))
         if report.against:
             st.markdown(

@@ -54,7 +54,9 @@ def _wrote(row: JobRow) -> None:
             said = [str(json.loads(line).get("said", "")) for line in itertools.islice(file, SHOWN_ANSWERS)]
     except (OSError, ValueError):
         return  # it was deleted just now
-    with st.expander(_("What it wrote, word for word"), icon=":material/article:", key=f"documents_wrote_{row.id}"):
+    with st.expander(
+        _("What it wrote, word for word"), icon=":material/article:", key=f"documents_wrote_{row.id}", type="compact"
+    ):
         for text in said:
             st.code(text[:2000] or " ", language=None, wrap_lines=True)
 

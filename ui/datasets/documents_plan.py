@@ -126,9 +126,9 @@ def _choices(paths: Sequence[str], first: Chunk) -> dict[str, Any]:
     with columns[1]:
         values |= spec_form.draw_fields(AskDocumentsSpec, ("language",), {}, key=KEY)
     values |= spec_form.draw_fields(AskDocumentsSpec, ("style", "instructions"), {}, key=KEY)
-    with st.expander(_("Prompt"), icon=":material/edit_note:", key="documents_prompt_box"):
+    with st.expander(_("Prompt"), icon=":material/edit_note:", key="documents_prompt_box", type="compact"):
         values["prompt"] = _prompt(values["language"], first)
-    with st.expander(_("More settings"), icon=":material/tune:", key="documents_more_settings"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="documents_more_settings", type="compact"):
         values |= spec_form.draw_fields(AskDocumentsSpec, MORE, {}, key=KEY)
     return values
 

@@ -23,7 +23,9 @@ LONGEST_S = 180
 
 def draw(spec: AskDocumentsSpec, chunk: Chunk, server: Server | None) -> None:
     """Draw the prompt of ``chunk``, the button that tries it, and what came of the last trial."""
-    with st.expander(_("What the model is sent for this passage"), icon=":material/send:", key="documents_sent"):
+    with st.expander(
+        _("What the model is sent for this passage"), icon=":material/send:", key="documents_sent", type="compact"
+    ):
         st.code(asking.question(spec, chunk), language=None, wrap_lines=True)
     pressed = st.button(
         _("Try this passage"),
@@ -92,7 +94,9 @@ def _show(tried: dict[str, Any]) -> None:
                 st.markdown(f":green[:material/check_circle:] **{errors.plain(judged['messages'][0]['content'])}**")
                 st.markdown(errors.plain(judged["messages"][1]["content"]))
                 st.caption(":material/format_quote: " + errors.plain(str(judged["meta"]["quote"])))
-    with st.expander(_("What it wrote, word for word"), icon=":material/article:", key="documents_said"):
+    with st.expander(
+        _("What it wrote, word for word"), icon=":material/article:", key="documents_said", type="compact"
+    ):
         st.code(answer.said or " ", language=None, wrap_lines=True)
 
 

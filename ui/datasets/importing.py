@@ -75,7 +75,9 @@ def _key(path: str) -> str:
 
 def _options(path: str) -> Options:
     """How the file is opened, where it is not found out by itself; folded, because it nearly always is."""
-    with st.expander(_("Reading options"), icon=":material/tune:", key=f"datasets_options_{_key(path)}"):
+    with st.expander(
+        _("Reading options"), icon=":material/tune:", key=f"datasets_options_{_key(path)}", type="compact"
+    ):
         columns = st.columns(3)
         encoding = columns[0].selectbox(
             _("Encoding"),

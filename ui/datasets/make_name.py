@@ -120,7 +120,7 @@ def _in_chinese() -> dict[str, Any]:
 
 
 def _more() -> dict[str, Any]:
-    with st.expander(_("More settings"), icon=":material/tune:", key="make_name_more"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="make_name_more", type="compact"):
         rows = st.slider(
             _("Rows about the name, in each language"),
             identity.LEAST,

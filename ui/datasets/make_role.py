@@ -41,7 +41,9 @@ def draw() -> None:
         step = {"do": STEP, **asdict(wish)}
         result.button(dataset, len(made), key=STEP, why=problem, make=lambda: result.keep(dataset, made, step))
         if made:
-            with st.expander(_("Its system prompt"), icon=":material/settings:", key="make_role_system"):
+            with st.expander(
+                _("Its system prompt"), icon=":material/settings:", key="make_role_system", type="compact"
+            ):
                 st.text(persona.system_prompt(persona.checked(wish)))
     if made:
         _preview(made)
@@ -106,7 +108,7 @@ def _wish() -> PersonaWish:
         placeholder="政治" if chinese else "politics",
         persist_state="session",
     )
-    with st.expander(_("More settings"), icon=":material/tune:", key="make_role_more"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="make_role_more", type="compact"):
         prompted = st.radio(
             _("Under its system prompt"),
             list(PROMPTED),

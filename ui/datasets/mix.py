@@ -91,7 +91,7 @@ def _settings(chosen: list[DatasetInfo]) -> dict[str, Any]:
             help=_("Otherwise the size is limited by the smallest dataset and its weight."),
         )
     fields = ["", *_fields(tuple((info.name, info.current.id) for info in chosen))]
-    with st.expander(_("More settings")):
+    with st.expander(_("More settings"), icon=":material/tune:", type="compact"):
         step["balance_by"] = (
             st.selectbox(
                 _("As many of each kind"),

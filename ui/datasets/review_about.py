@@ -55,10 +55,12 @@ def draw(item: Item) -> None:
                     st.text(str(text)[:2000])
     if item.shown.get("tools"):
         names = ", ".join(str((tool.get("function") or {}).get("name") or "?") for tool in item.shown["tools"])
-        with st.expander(_("Tools offered: {names}").format(names=errors.plain(names)), icon=":material/build:"):
+        with st.expander(
+            _("Tools offered: {names}").format(names=errors.plain(names)), icon=":material/build:", type="compact"
+        ):
             st.code(json.dumps(item.shown["tools"], ensure_ascii=False, indent=1), language="json", height=260)
     if item.decision.row is not None:
-        with st.expander(_("How it was before"), icon=":material/history:"):
+        with st.expander(_("How it was before"), icon=":material/history:", type="compact"):
             for turn in item.row["messages"]:
                 st.caption(named.word(named.ROLES, turn["role"]))
                 st.text(turn["content"][:MOST_CHARS])

@@ -130,7 +130,7 @@ def _choices(version: Version) -> dict[str, Any]:
             key="split_keep",
             help=_("They were set aside for the proof. What asks the same as one of them becomes a test row, too."),
         )
-    with st.expander(_("More settings")):
+    with st.expander(_("More settings"), icon=":material/tune:", type="compact"):
         step["seed"] = st.number_input(
             _("Seed"),
             min_value=0,

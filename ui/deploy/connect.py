@@ -88,7 +88,7 @@ def _key() -> None:
         st.code(examples.export(fresh), language="bash", wrap_lines=True)
     else:
         st.code(examples.export(), language="bash", wrap_lines=True)
-    with st.expander(_("Make a key here"), icon=":material/key:", expanded=bool(fresh)):
+    with st.expander(_("Make a key here"), icon=":material/key:", expanded=bool(fresh), type="compact"):
         access.new_key(Keys(context.workspace()))
 
 
@@ -108,7 +108,7 @@ def _examples(here: str, model: str) -> None:
 
 
 def _tunnel() -> None:
-    with st.expander(_("The program runs on another computer"), icon=":material/lan:"):
+    with st.expander(_("The program runs on another computer"), icon=":material/lan:", type="compact"):
         st.markdown(
             _(
                 "Nothing here is open to the network. Run this on that computer and leave it open; then the address "

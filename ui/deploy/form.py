@@ -115,7 +115,7 @@ def _wish(usable: dict[str, ModelCard]) -> Wish:
         placeholder=_("what is free: {free}").format(free=f"{free / 2**30:.1f}") if free else _("what is free"),
         help=_("Weights, KV cache and program together. Less memory means shorter conversations."),
     )
-    with st.expander(_("More settings"), icon=":material/tune:", key="deploy_more"):
+    with st.expander(_("More settings"), icon=":material/tune:", key="deploy_more", type="compact"):
         st.caption(_("What is left as it is follows from the choices above."))
         fields = [field for field in ("name", *ENGINES[engine].options()) if field not in OWN]
         chosen = spec_form.draw_fields(ServeSpec, fields, {}, key="deploy_spec")
@@ -251,7 +251,9 @@ def _press(model: str, options: dict[str, Any], restart: int | None) -> None:
 
 
 def _command(wish: Wish, made: Plan) -> None:
-    folded = st.expander(_("Exact command"), icon=":material/terminal:", key="deploy_command", on_change="rerun")
+    folded = st.expander(
+        _("Exact command"), icon=":material/terminal:", key="deploy_command", on_change="rerun", type="compact"
+    )
     if not folded.open:
         return
     with folded:
@@ -273,7 +275,7 @@ def _refused(refused: dict[str, PanelError]) -> None:
     if not refused:
         return
     title = ngettext("{n} model cannot be served here", "{n} models cannot be served here", len(refused))
-    with st.expander(title.format(n=len(refused)), icon=":material/block:"):
+    with st.expander(title.format(n=len(refused)), icon=":material/block:", type="compact"):
         for name, reason in list(refused.items())[:50]:
             st.markdown(f"**{errors.plain(name)}** · {errors.plain(' '.join(reason.localized()))}")
         if len(refused) > 50:

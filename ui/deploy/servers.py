@@ -94,7 +94,9 @@ def _card(row: JobRow, *, primary: bool) -> None:
         else:
             _coming(row, server)
         _buttons(row, server, primary)
-        log = st.expander(_("Log"), icon=":material/article:", key=f"server_log_{row.id}", on_change="rerun")
+        log = st.expander(
+            _("Log"), icon=":material/article:", key=f"server_log_{row.id}", on_change="rerun", type="compact"
+        )
         if log.open:
             with log:
                 log_view.draw(row, key=f"deploy_log_{row.id}")

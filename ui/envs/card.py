@@ -70,7 +70,9 @@ def draw(engine: Engine, status: Status, work: EngineJobs, *, primary: bool) -> 
                 envs_report.capabilities(able, installed=status.usable)
         else:
             envs_report.capabilities(able, installed=False)
-        more = st.expander(_("More"), icon=":material/more_horiz:", key=f"engine_more_{engine.name}", on_change="rerun")
+        more = st.expander(
+            _("More"), icon=":material/more_horiz:", key=f"engine_more_{engine.name}", on_change="rerun", type="compact"
+        )
         if more.open:
             with more:
                 envs_more.draw(engine, status, busy=alive is not None)

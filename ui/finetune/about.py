@@ -47,7 +47,7 @@ def draw(run: Run, *, key: str) -> None:
         alt=_("Settings of this run"),
     )
     if run.spec.get("config_text"):
-        with st.expander(_("XTuner config, edited by hand"), icon=":material/code:"):
+        with st.expander(_("XTuner config, edited by hand"), icon=":material/code:", type="compact"):
             st.code(str(run.spec["config_text"]), language="python")
     st.markdown("**" + _("Its folder on the server") + "**")
     st.code(str(run.dir), language=None, wrap_lines=True)

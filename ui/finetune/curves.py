@@ -29,7 +29,9 @@ def draw(run: Run, *, key: str) -> None:
     if run.curves.get("loss") or run.curves.get("eval_loss"):
         st.echarts_chart(losses(run), height=320, key=f"{key}_losses", alt=_alt(run))
     shown = [(name, run.curves[name]) for name in SMALL if len(getattr(run.curves.get(name), "points", ())) > 1]
-    with st.expander(_("Learning rate, gradient, speed, memory"), icon=":material/show_chart:", key=f"{key}_small"):
+    with st.expander(
+        _("Learning rate, gradient, speed, memory"), icon=":material/show_chart:", key=f"{key}_small", type="compact"
+    ):
         charts.metrics(dict(shown), key=f"{key}_small")
 
 

@@ -114,7 +114,9 @@ def _files(run: Run, key: str) -> None:
         )
     card = run.card
     if card:
-        fold = st.expander(_("Model card"), icon=":material/description:", key=f"{key}_card", on_change="rerun")
+        fold = st.expander(
+            _("Model card"), icon=":material/description:", key=f"{key}_card", on_change="rerun", type="compact"
+        )
         if fold.open:
             with fold:
                 _card(card)

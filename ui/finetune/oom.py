@@ -75,7 +75,7 @@ def _ways(row: JobRow, record: files.OutOfMemory, key: str) -> None:
         _way(row, one, f"{key}_oom_{number}", saved, primary=number == 0)
     rest = found[OTHERS:]
     if rest:
-        with st.expander(_("More that helps"), icon=":material/more_horiz:", key=f"{key}_oom_more"):
+        with st.expander(_("More that helps"), icon=":material/more_horiz:", key=f"{key}_oom_more", type="compact"):
             for number, one in enumerate(rest, OTHERS):
                 _way(row, one, f"{key}_oom_{number}", saved, primary=False)
 
@@ -180,7 +180,7 @@ def _chart(row: JobRow, said: Told, key: str) -> None:
 
 
 def _evidence(row: JobRow, record: files.OutOfMemory, key: str) -> None:
-    with st.expander(_("What the program said"), icon=":material/article:", key=f"{key}_oom_log"):
+    with st.expander(_("What the program said"), icon=":material/article:", key=f"{key}_oom_log", type="compact"):
         if record.line:
             st.code(record.line, language=None, wrap_lines=True)
         path = folder.log_file(context.store().job_dir(row.id), row.attempt)

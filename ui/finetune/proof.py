@@ -117,7 +117,9 @@ def _loss(found: Proof) -> None:
 
 
 def _numbers(found: Proof, key: str) -> None:
-    fold = st.expander(_("All numbers"), icon=":material/table_rows:", key=f"{key}_numbers", on_change="rerun")
+    fold = st.expander(
+        _("All numbers"), icon=":material/table_rows:", key=f"{key}_numbers", on_change="rerun", type="compact"
+    )
     if not fold.open:
         return
     with fold:
@@ -140,7 +142,9 @@ def _side_by_side(found: Proof, key: str) -> None:
     views = {name: some for name, some in _views(found).items() if some}
     if not views:
         return
-    fold = st.expander(_("Answers side by side"), icon=":material/compare:", key=f"{key}_answers", on_change="rerun")
+    fold = st.expander(
+        _("Answers side by side"), icon=":material/compare:", key=f"{key}_answers", on_change="rerun", type="compact"
+    )
     if not fold.open:
         return
     with fold:

@@ -253,7 +253,11 @@ def _track_help() -> str:
 def _terms(estimate: Estimate, key: str) -> None:
     """The terms with formula and source, folded."""
     folded = st.expander(
-        _("How this is worked out"), icon=":material/calculate:", key=f"fit_{key}_terms", on_change="rerun"
+        _("How this is worked out"),
+        icon=":material/calculate:",
+        key=f"fit_{key}_terms",
+        on_change="rerun",
+        type="compact",
     )
     if not folded.open:
         return

@@ -57,11 +57,15 @@ def draw(card: ModelCard, job: JobRow | None, server: Server | None, *, key: str
         model_fit.draw(card, job)
         _buttons(card, job, server, key, primary)
         if server is not None:
-            how = st.expander(_("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun")
+            how = st.expander(
+                _("Connect a program"), icon=":material/cable:", key=f"connect_{key}", on_change="rerun", type="compact"
+            )
             if how.open:
                 with how:
                     connect.draw(server.model)
-        more = st.expander(_("Details"), icon=":material/info:", key=f"details_{key}", on_change="rerun")
+        more = st.expander(
+            _("Details"), icon=":material/info:", key=f"details_{key}", on_change="rerun", type="compact"
+        )
         if more.open:
             with more:
                 models_details.draw(card, key)

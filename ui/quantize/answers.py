@@ -24,7 +24,9 @@ def draw(found: Report, key: str) -> None:
     views = {name: some for name, some in views_of(found).items() if some}
     if not views or len(found.models) < 2:
         return
-    fold = st.expander(_("Answers side by side"), icon=":material/compare:", key=f"{key}_answers", on_change="rerun")
+    fold = st.expander(
+        _("Answers side by side"), icon=":material/compare:", key=f"{key}_answers", on_change="rerun", type="compact"
+    )
     if not fold.open:
         return
     with fold:

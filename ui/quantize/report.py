@@ -109,7 +109,9 @@ def _entry(one: Entry) -> str:
 
 
 def _about(found: Report, shown: Table, key: str) -> None:
-    fold = st.expander(_("What the figures mean"), icon=":material/help:", key=f"{key}_about", on_change="rerun")
+    fold = st.expander(
+        _("What the figures mean"), icon=":material/help:", key=f"{key}_about", on_change="rerun", type="compact"
+    )
     if not fold.open:
         return
     with fold:
