@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -28,15 +29,27 @@ def much() -> list[list[int]]:
     return [[n] for n in range(50_000)]
 
 
-def test_inside_nothing_is_searched_and_afterwards_it_is_not_searched_again(collections: list[int]) -> None:
-    before = gc.get_freeze_count()
+def test_inside_nothing_is_searched_and_afterwards_it_is(collections: list[int]) -> None:
     with loading():
         kept = much()
         assert collections == []
     assert gc.isenabled()
-    assert gc.get_freeze_count() > before + len(kept)
     kept += much()
-    assert collections, "and what comes later is"
+    assert collections
+
+
+def test_what_was_there_before_can_still_become_garbage() -> None:
+    class Model:
+        """With its trainer, of which each knows the other."""
+
+    model = Model()
+    model.trainer = {"model": model}  # type: ignore[attr-defined]
+    gone = weakref.ref(model)
+    with loading():
+        pass
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_after_a_library_that_cannot_be_loaded_garbage_is_searched_for() -> None:
