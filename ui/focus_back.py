@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import streamlit as st
 
-# What had the focus lately, the newest first: a menu's own entries are gone when the dialog closes, its button is still there.
+# What had the focus lately, the newest first: a menu's own entries are gone when the dialog closes, its button is still there. What is
+# pressed counts, too: not every browser gives a pressed button the focus, and the input of a minute ago is not where the person was.
 _WATCH = """<script>
 if (!window.tunedeckFocus) {
   window.tunedeckFocus = true;
   let before = [], dialog = null;
-  document.addEventListener('focusin', ({target}) => {
+  const note = (target) => {
     const inside = target.closest('[role=dialog]');
     if (inside) dialog = inside;
     else before = [target, ...before.filter((each) => each !== target)].slice(0, 8);
-  });
+  };
+  document.addEventListener('focusin', ({target}) => note(target));
+  document.addEventListener('pointerdown', ({target}) => {
+    const pressed = target.closest('button, a, input, textarea, [tabindex]');
+    if (pressed) note(pressed);
+  }, true);
   new MutationObserver(() => {
     if (!dialog || dialog.isConnected) return;
     dialog = null;

@@ -26,11 +26,14 @@ READABLE = """<style>
 }
 [data-testid='stButtonGroup'] [data-selected='true'] p { color: color-mix(in srgb, currentColor 60%, CanvasText); }
 </style>"""
+# A popover whose content comes with the next run is placed while it is empty: so little seems to fit below a button at the page's end, and
+# what comes then is cut off there. With a least height it opens above such a button.
+ROOM = "<style>[data-testid='stPopoverBody'] { min-height: 9rem; }</style>"
 
 
 def switch(paths: list[str]) -> None:
     """Draw the switch; ``paths`` are the addresses of all pages."""
-    st.html(READABLE)
+    st.html(READABLE + ROOM)
     cookie = st.context.cookies.to_dict().get(COOKIE, "")
     st.session_state.setdefault("theme", cookie if cookie in THEMES else "System")
     st.segmented_control(

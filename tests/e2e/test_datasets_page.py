@@ -50,7 +50,7 @@ def test_a_broken_file_is_imported_understood_fixed_compared_restored_and_export
     page.get_by_role("button", name="Import as 'rain'").click()
 
     # What is wrong, by the number of the row; from there to the row.
-    expect(page.get_by_role("heading", name="rain")).to_be_visible()
+    expect(page.get_by_role("heading", name="rain", exact=True)).to_be_visible()
     empty = group(page, "Empty answers")
     expect(empty.get_by_text("Row 3: the answer in turn 2 is empty.")).to_be_visible()
     expect(group(page, "Records that cannot be read").get_by_text("Record 7 of the source")).to_be_visible()
