@@ -143,6 +143,14 @@ def test_a_menu_and_the_dialog_that_it_opens_are_used_with_the_keyboard_alone(
     expect(more).to_be_focused()
 
 
+def test_a_button_without_a_frame_can_be_read_in_the_dark_while_it_is_open(visit: Visit) -> None:
+    page = visit(scheme="dark").open("/course")
+    page.get_by_role("button", name="Begin again").click()
+    expect(page.get_by_role("button", name="Forget the progress")).to_be_visible()
+    at_rest(page)
+    assert axe.violations(page, "with an open popover", KNOWN)[0] == []
+
+
 def test_pages_with_content_break_no_rule_at_a_light_desk_in_english(visit: Visit, filled: tuple[str, ...]) -> None:
     assert broken(visit(viewport=DESKTOP), (*PAGES, *filled), "filled, English, light, desk") == []
 
