@@ -18,15 +18,15 @@ THEMES = {"System": N_("Auto"), "Light": N_("Light"), "Dark": N_("Dark")}
 _YEAR_S = 365 * 24 * 3600
 # Streamlit fades captions and quotations as a whole, to 60 %. What is coloured in them, and links, would fall below 4.5 to 1;
 # here only their plain text is fainter. What is chosen of several is written in the accent on its own tint: in the dark the accent,
-# which is also the ground of white text on a button, is too dark for that. A button without a frame is written in a darkened accent while it
-# is pressed, or open: black on black in the dark.
+# which is also the ground of white text on a button, is too dark for that. A button without a frame is written in the accent under the
+# pointer, and in a darkened one while it is pressed, or open: black on black in the dark.
 READABLE = """<style>
 [data-testid='stCaptionContainer'], [data-testid='stMarkdownContainer'] blockquote {
   opacity: 1;
   color: color-mix(in srgb, currentColor 66%, transparent);
 }
 [data-testid='stButtonGroup'] [data-selected='true'] p { color: color-mix(in srgb, currentColor 60%, CanvasText); }
-button[kind='tertiary']:active:not(:disabled), button[kind='tertiary'][aria-expanded='true'] {
+button[kind='tertiary']:is(:hover, :active):not(:disabled), button[kind='tertiary'][aria-expanded='true'] {
   color: inherit;
   background-color: color-mix(in srgb, currentColor 10%, transparent);
 }
