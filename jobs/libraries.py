@@ -1,6 +1,6 @@
 """Loading torch, transformers and what they bring: two and a half thousand modules, and hardly an object among them that is ever freed.
 
-The garbage collector looks for some all the same, again and again, and finds more to look through each time: a fifth of the time that
+The garbage collector looks for some all the same, again and again, and finds more to look through each time: a sixth of the time that
 loading takes. So it waits until they are there. Nothing is set aside from it for good (``gc.freeze``): what a training has left by then,
 its model on a GPU among it, has to go when it is garbage.
 """
