@@ -114,18 +114,14 @@ def last_pace(job_dir: Path) -> float | None:
 def _merge(job: Job, plan: Plan, trained: Trained) -> Path | None:
     if not plan.spec.merge or trained.adapter is None:
         return None
-    with loading():
-        merging = import_module("jobs.finetuning.merging")
-    merged: Path | None = merging.merge(job, plan, trained)
+    merged: Path | None = import_module("jobs.finetuning.merging").merge(job, plan, trained)
     return merged
 
 
 def _prove(job: Job, plan: Plan, trained: Trained, merged: Path | None) -> Any:
     if not plan.spec.prove:
         return None
-    with loading():
-        proving = import_module("jobs.finetuning.proving")
-    return proving.prove(job, plan, trained, merged)
+    return import_module("jobs.finetuning.proving").prove(job, plan, trained, merged)
 
 
 if __name__ == "__main__":

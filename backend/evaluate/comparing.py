@@ -54,14 +54,17 @@ class Row:
     @property
     def sure(self) -> int:
         """1 better, -1 worse, beyond what chance explains; else 0."""
-        if self.low is None or self.high is None or self.p is None or self.p >= SURE or self.low <= 0 <= self.high:
-            return 0
-        return 1 if self.low > 0 else -1
+        return self._side if self.p is not None and self.p < SURE else 0
 
     @property
     def leaning(self) -> int:
         """1 better, -1 worse, where the interval says so and the sign test does not bear it out; else 0."""
-        if self.sure or self.low is None or self.high is None or self.low <= 0 <= self.high:
+        return 0 if self.sure else self._side
+
+    @property
+    def _side(self) -> int:
+        """The side of zero that the interval lies on; 0 where it holds zero, or there is none."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
             return 0
         return 1 if self.low > 0 else -1
 
